@@ -19,7 +19,7 @@ pub const SERIES: usize = 20;
 /// Interval at which each source writes a sample.
 pub const PACE: Duration = Duration::from_millis(10);
 /// Timeout for one message.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The results.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub struct Batches {
 pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
     let hub = Hub::start(binary)?;
     let each = (counted.as_secs_f64() / PACE.as_secs_f64()) as usize;
-    let begun = Instant::now();
+    let started = Instant::now();
     let ready = Arc::new(Barrier::new(VIEWERS + 1));
     let mut viewers = Vec::new();
     for _ in 0..VIEWERS {
@@ -46,7 +46,7 @@ pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
             // Also after a failed connection, so that the others do not wait forever.
             ready.wait();
             opened?
-                .pull(begun, SERIES * each)
+                .pull(started, SERIES * each)
                 .map_err(|error| error.to_string())
         }));
     }
@@ -64,7 +64,7 @@ pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         for stream in &mut sources {
             // x is the time of writing, from which the viewer computes the latency.
-            let line = format!("{} {sequence}\n", begun.elapsed().as_micros());
+            let line = format!("{} {sequence}\n", started.elapsed().as_micros());
             stream.write_all(line.as_bytes())?;
         }
     }
@@ -89,7 +89,7 @@ impl Viewer {
         let opened = || -> Result<Self> {
             let mut stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             stream.write_all(wire::request(address, "/ws/series", "").as_bytes())?;
             if !read_head(&mut stream)?.starts_with("HTTP/1.1 101") {
                 return Err("the hub did not open a socket for series".into());
@@ -104,13 +104,13 @@ impl Viewer {
 
     /// Pulls until it has this many samples. Returns the age of each in µs, and the number of
     /// batches.
-    fn pull(mut self, begun: Instant, wanted: usize) -> Result<(Vec<u64>, u32)> {
+    fn pull(mut self, started: Instant, wanted: usize) -> Result<(Vec<u64>, u32)> {
         let (mut latencies, mut batches) = (Vec::with_capacity(wanted), 0);
         while latencies.len() < wanted {
             // An empty text message, masked as required from a client.
             self.0.write_all(&[0x81, 0x80, 0, 0, 0, 0])?;
             let text = self.message()?;
-            let now = begun.elapsed().as_micros() as u64;
+            let now = started.elapsed().as_micros() as u64;
             let before = latencies.len();
             for sample in text.split('[').skip(3) {
                 let digits = sample.split(',').next().unwrap_or_default();

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub const DEVICES: [usize; 3] = [615, 2500, 4000];
 pub const VIEWERS: usize = 50;
 const FPS: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Token of the benchmark's own hub, which listens on loopback and runs only for the benchmark.
 const TOKEN: &str = "sk_token-of-the-device-benchmark";
 
@@ -35,7 +35,7 @@ pub struct DevicesSample {
     /// CPU of the hub in µs per received frame.
     pub cpu: f64,
     /// Share of the sent frames that the hub received.
-    pub taken: f64,
+    pub received_frames: f64,
     /// Devices that lost their connection.
     pub lost: u64,
     /// Latency from the hub's receipt to the viewer.
@@ -44,13 +44,13 @@ pub struct DevicesSample {
     pub memory: f64,
     /// Duration of a reconnect storm, in which all devices connect again at once while the hub still
     /// holds their old connections: the time until it has a picture of each over the new one.
-    pub storm: Duration,
+    pub reconnect_time: Duration,
 }
 
 /// Measures this many devices that push to a hub.
 pub fn measure(count: usize, programs: &Programs, times: Times) -> Result<DevicesSample> {
     let hub = server::hub(programs, |hub| hub.env("OCELLI_ADMIN_TOKEN", TOKEN))?;
-    let keys = mint(hub.addr(), count)?;
+    let keys = create_keys(hub.addr(), count)?;
     let before = hub.resident_bytes();
     let devices = Devices::start(hub.addr(), &keys)?;
     let mut load = Load::new()?;
@@ -60,33 +60,33 @@ pub fn measure(count: usize, programs: &Programs, times: Times) -> Result<Device
         VIEWERS,
         VIEWERS.min(count),
     )?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     load.read_for(times.warm_up)?;
     load.tally.counting = true;
-    let (sent, taken) = (devices.sent(), taken(&hub)?);
-    let (begun, own) = (Instant::now(), cpu_time(std::process::id()));
+    let (sent, received_frames) = (devices.sent(), received_frames(&hub)?);
+    let (started, own) = (Instant::now(), cpu_time(std::process::id()));
     let served = hub.cpu_time();
     load.read_for(times.counted)?;
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
     let served = hub.cpu_time().saturating_sub(served).as_secs_f64();
     let own = cpu_time(std::process::id())
         .saturating_sub(own)
         .as_secs_f64();
     let sent = devices.sent() - sent;
     let memory = hub.resident_bytes().saturating_sub(before);
-    let taken = self::taken(&hub)? - taken;
+    let received_frames = self::received_frames(&hub)? - received_frames;
     let lost = devices.lost();
     let received = Spread::of(&mut load.tally.received).ok_or("no frame was delivered")?;
     drop(load);
-    let storm = storm(&hub, &keys, devices)?;
+    let reconnect_time = reconnect_all(&hub, &keys, devices)?;
     Ok(DevicesSample {
         devices: count,
         hub: served / seconds,
         load: own / seconds,
         cpu: served * 1e6 / sent.max(1) as f64,
-        taken: taken as f64 / sent.max(1) as f64,
+        received_frames: received_frames as f64 / sent.max(1) as f64,
         lost,
-        storm,
+        reconnect_time,
         received,
         memory: memory as f64 / count as f64,
     })
@@ -95,10 +95,10 @@ pub fn measure(count: usize, programs: &Programs, times: Times) -> Result<Device
 /// Starts a hub and one device that pushes to it as `cam1`.
 pub fn one(programs: &Programs) -> Result<(Hub, impl Drop)> {
     let hub = server::hub(programs, |hub| hub.env("OCELLI_ADMIN_TOKEN", TOKEN))?;
-    let keys = mint(hub.addr(), 1)?;
+    let keys = create_keys(hub.addr(), 1)?;
     let devices = Devices::start(hub.addr(), &keys)?;
-    let until = Instant::now() + PATIENCE;
-    while taken(&hub)? == 0 {
+    let until = Instant::now() + TIMEOUT;
+    while received_frames(&hub)? == 0 {
         if Instant::now() > until {
             return Err("the hub did not accept the device".into());
         }
@@ -126,21 +126,21 @@ fn call(stream: &mut TcpStream, line: &str, body: &str) -> Result<String> {
 }
 
 /// Creates this many keys, for the cameras `cam1`, `cam2` and so on.
-fn mint(hub: SocketAddr, count: usize) -> Result<Vec<String>> {
+fn create_keys(hub: SocketAddr, count: usize) -> Result<Vec<String>> {
     let mut stream = TcpStream::connect(hub)?;
     stream.set_nodelay(true)?;
-    let mint = |number| {
+    let create_keys = |number| {
         let body = format!("{{\"room\":\"cam{number}\"}}");
         let response = call(&mut stream, "POST /api/v1/apps/live/ws-ingest", &body)?;
         let key = response.split("\"streamKey\":\"").nth(1);
         let key = key.and_then(|rest| rest.split('"').next());
         Ok(key.ok_or("the response contains no key")?.to_owned())
     };
-    (1..=count).map(mint).collect()
+    (1..=count).map(create_keys).collect()
 }
 
 /// Returns the number of frames that the hub has received from all cameras.
-fn taken(hub: &Hub) -> Result<u64> {
+fn received_frames(hub: &Hub) -> Result<u64> {
     let mut stream = TcpStream::connect(hub.addr())?;
     let response = call(&mut stream, "GET /api/v1/cameras", "")?;
     let counts = response.split("\"frames\":").skip(1);
@@ -184,7 +184,7 @@ impl Devices {
     }
 
     /// Stops sending. The connections stay open.
-    fn fall_silent(&mut self) {
+    fn stop_sending(&mut self) {
         self.counts.ending.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             self.silent = thread.join().unwrap_or_default();
@@ -202,7 +202,7 @@ impl Devices {
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        self.fall_silent();
+        self.stop_sending();
     }
 }
 
@@ -213,10 +213,10 @@ fn connect(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
 
 /// Reconnects all devices at once, as after a power cut, and sends a picture from each. The old
 /// connections stay open and silent. Returns the time until the hub has all pictures.
-fn storm(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
-    old.fall_silent();
-    let before = taken(hub)?;
-    let begun = Instant::now();
+fn reconnect_all(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
+    old.stop_sending();
+    let before = received_frames(hub)?;
+    let started = Instant::now();
     let opened = keys.iter().enumerate();
     let opened = opened.map(|(at, key)| open(hub.addr(), at + 1, key));
     let opened = opened.collect::<Result<Vec<_>>>()?;
@@ -227,23 +227,23 @@ fn storm(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
         stream.write_all(message.now(0))?;
         live.push(stream);
     }
-    while taken(hub)? < before + keys.len() as u64 {
-        if begun.elapsed() > PATIENCE {
+    while received_frames(hub)? < before + keys.len() as u64 {
+        if started.elapsed() > TIMEOUT {
             return Err(
                 "the hub did not get a picture from every device after the reconnect storm".into(),
             );
         }
         thread::sleep(Duration::from_millis(5));
     }
-    Ok(begun.elapsed())
+    Ok(started.elapsed())
 }
 
 /// Connects and sends the upgrade request.
 fn open(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(hub)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     let path = format!("/ingest/ws?app=live&room=cam{number}");
     let key = format!("Authorization: Bearer {key}\r\n");
     let request = wire::request(hub, &path, &key);

@@ -12,8 +12,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Interval of writes.
-const EVERY: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct State {
@@ -40,7 +40,7 @@ impl Journal {
             while !end.load(Ordering::Relaxed) {
                 // An error means that the hub is down; it will restart.
                 let _ = write(port, &into, &end, &mut x);
-                thread::sleep(EVERY);
+                thread::sleep(INTERVAL);
             }
         });
         Self {
@@ -52,7 +52,7 @@ impl Journal {
 
     /// Begins a new series. Returns the name of the previous one, and the samples that were written
     /// at least a second before `fault`.
-    pub fn turn(&self, fault: Instant) -> (String, BTreeSet<u64>) {
+    pub fn start_series(&self, fault: Instant) -> (String, BTreeSet<u64>) {
         let mut state = lock(&self.state);
         let old = name(state.series);
         state.series += 1;
@@ -76,7 +76,7 @@ impl Drop for Journal {
 /// Returns how many of these samples the hub does not have.
 pub fn missing(hub: SocketAddr, series: &str, written: &BTreeSet<u64>) -> Result<usize> {
     let path = format!("/ws/series?series={series}");
-    let (_, message) = Socket::open(hub, &path, "", PATIENCE)?.message()?;
+    let (_, message) = Socket::open(hub, &path, "", TIMEOUT)?.message()?;
     let text = String::from_utf8(message)?;
     let points = text.split("\"points\":[").nth(1).unwrap_or_default();
     let points = points.split("]]").next().unwrap_or_default();
@@ -101,9 +101,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// Writes until the connection breaks or the series changes.
 fn write(port: SocketAddr, state: &Mutex<State>, end: &AtomicBool, x: &mut u64) -> Result<()> {
     let series = lock(state).series;
-    let mut stream = TcpStream::connect_timeout(&port, PATIENCE)?;
+    let mut stream = TcpStream::connect_timeout(&port, TIMEOUT)?;
     stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(format!("{}\n", name(series)).as_bytes())?;
     while !end.load(Ordering::Relaxed) {
         *x += 1;
@@ -115,7 +115,7 @@ fn write(port: SocketAddr, state: &Mutex<State>, end: &AtomicBool, x: &mut u64) 
         }
         state.written.push((*x, Instant::now()));
         drop(state);
-        thread::sleep(EVERY);
+        thread::sleep(INTERVAL);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! the same mean length.
 
 use crate::load::Load;
-use crate::runs::{PATIENCE, Times};
+use crate::runs::{TIMEOUT, Times};
 use crate::scenario::{Scenario, Sink};
 use crate::server::{self, Programs};
 use crate::tally::Tally;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Number of viewers.
 pub const VIEWERS: usize = 20;
 /// Target for the CPU per message, as a multiple of the floor's.
-pub const AIM: f64 = 1.25;
+pub const TARGET_RATIO: f64 = 1.25;
 const FPS: u32 = 24;
 
 /// The output of the program.
@@ -74,7 +74,7 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
     let hub = start_hub(source, programs)?;
     let mut first = Load::new()?;
     first.add(hub.addr(), Sink::Jsmpeg, 1, 1)?;
-    first.until_started(PATIENCE)?;
+    first.until_started(TIMEOUT)?;
     let times = Times {
         counted: times.counted / TURNS,
         ..times
@@ -84,7 +84,7 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
     let floor = server::floor(&bare_loop(bytes))?;
     let mut bare = Load::new()?;
     bare.add(floor.addr(), Sink::Floor, VIEWERS, 1)?;
-    bare.until_started(PATIENCE)?;
+    bare.until_started(TIMEOUT)?;
 
     let processes = [hub.pid(), encoder(&hub)?, floor.pid()];
     let (mut alone, mut together) = (Vec::new(), Vec::new());
@@ -92,7 +92,7 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
         alone.push(count(&mut [&mut bare, &mut first], processes, times)?);
         let mut others = Load::new()?;
         others.add(hub.addr(), Sink::Jsmpeg, VIEWERS - 1, 1)?;
-        others.until_started(PATIENCE)?;
+        others.until_started(TIMEOUT)?;
         let mut loads = [&mut bare, &mut first, &mut others];
         together.push(count(&mut loads, processes, times)?);
     }
@@ -125,7 +125,7 @@ fn bare_loop(bytes: usize) -> Scenario {
     Scenario {
         name: "floor",
         title: "",
-        aim: AIM,
+        aim: TARGET_RATIO,
         viewers: VIEWERS,
         feed: Feed {
             cameras: 1,

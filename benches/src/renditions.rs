@@ -9,7 +9,7 @@ use ocelli_testkit::{Result, RtspServer, RtspServerOptions, cpu_time};
 use std::fs;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A camera and its rendition.
 #[derive(Clone, Copy)]
@@ -102,7 +102,7 @@ pub fn measure(
     let started = server::hub(programs, |hub| hub.arg("--config").arg(&config));
     fs::remove_file(&config)?;
     let hub = started?;
-    let mut viewer = Socket::wall(hub.addr(), "\"cam1\"", PATIENCE)?;
+    let mut viewer = Socket::wall(hub.addr(), "\"cam1\"", TIMEOUT)?;
     // The first frame, and then a warm-up until everything runs steadily.
     frame(&mut viewer)?;
     let steady = Instant::now() + Duration::from_secs(3);
@@ -111,15 +111,16 @@ pub fn measure(
     }
     let children_time =
         || -> Duration { hub.children().iter().map(|child| cpu_time(child.pid)).sum() };
-    let (begun, hub_before, children_before) = (Instant::now(), hub.cpu_time(), children_time());
+    let (start_time, hub_before, children_before) =
+        (Instant::now(), hub.cpu_time(), children_time());
     let (mut frames, mut bytes, mut ages) = (0u32, 0usize, Vec::new());
-    while begun.elapsed() < counted {
+    while start_time.elapsed() < counted {
         let (length, age) = frame(&mut viewer)?;
         frames += 1;
         bytes += length;
         ages.extend(age);
     }
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = start_time.elapsed().as_secs_f64();
     Ok(RenditionSample {
         hub: hub.cpu_time().saturating_sub(hub_before).as_secs_f64() / seconds,
         ffmpeg: children_time()

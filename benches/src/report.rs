@@ -194,12 +194,12 @@ impl Report {
                 row.hub * 100.0,
                 row.load * 100.0,
                 row.cpu,
-                row.taken * 100.0,
+                row.received_frames * 100.0,
                 row.lost,
                 row.received.median.as_secs_f64() * 1e3,
                 row.received.p99.as_secs_f64() * 1e3,
                 row.memory / 1000.0,
-                row.storm.as_secs_f64(),
+                row.reconnect_time.as_secs_f64(),
             ));
         }
         self.line("");
@@ -256,7 +256,7 @@ impl Report {
     pub fn jsmpeg(&mut self, rows: &[(jsmpeg::Source, Vec<JsmpegSample>)]) {
         self.line(&format!(
             "\n### Forwarding MPEG-1 (target: at most {} × the floor)\n",
-            jsmpeg::AIM
+            jsmpeg::TARGET_RATIO
         ));
         self.line(&format!(
             "VGA pictures of a program at 24 fps, encoded at 800 kbit/s by one ffmpeg. A message is one picture for \

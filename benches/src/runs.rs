@@ -11,7 +11,7 @@ use ocelli_testkit::jpeg::Picture;
 use std::time::Duration;
 
 /// Timeout that is long enough to connect a hundred cameras.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One camera at this rate, for runs that do not measure fan-out.
 const fn one_camera(fps: u32, picture: Picture) -> Scenario {
@@ -55,7 +55,7 @@ pub fn speed(scenario: &Scenario, sink: Sink, programs: &Programs, times: Times)
     let server = Server::start(programs, sink, scenario, cameras.as_ref())?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, scenario.viewers, scenario.feed.cameras)?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     load.read_for(times.warm_up)?;
     load.tally.counting = true;
     let before = server.cpu_time();
@@ -89,11 +89,11 @@ pub fn memory(sink: Sink, programs: &Programs, times: Times) -> Result<Memory> {
     let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, MEMORY_FEW, 1)?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     load.read_for(times.warm_up)?;
     let few = server.resident_bytes();
     load.add(server.addr(), sink, MEMORY_MORE, 1)?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     load.read_for(times.counted)?;
     let many = server.resident_bytes();
     Ok(Memory {
@@ -130,10 +130,10 @@ pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample>
     let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, FAST_VIEWERS, 1)?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     let before = server.resident_bytes();
     load.add_slow(server.addr(), sink, SLOW_VIEWERS, SLOW)?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     load.read_for(times.warm_up)?;
     load.tally.counting = true;
     load.read_for(times.counted)?;
@@ -168,7 +168,7 @@ pub fn stopped(sink: Sink, programs: &Programs, times: Times) -> Result<StoppedS
     let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, FAST_VIEWERS, 1)?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     load.read_for(times.warm_up)?;
     let before = server.resident_bytes();
     let mut stopped = Vec::new();

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The binaries.
 pub struct Programs {
@@ -158,7 +158,7 @@ fn go2rtc(programs: &Programs, sources: &[String]) -> Result<Server> {
         address,
         config,
     };
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     while TcpStream::connect(address).is_err() {
         if Instant::now() > until {
             return Err("go2rtc does not listen".into());

@@ -29,10 +29,10 @@ const TOKEN: &str = "sk_token-of-the-soak-test";
 /// Time in which everything must recover after a fault. It is longer than the hub's longest wait.
 const RECOVERY: Duration = Duration::from_secs(40);
 /// Time after which a camera without frames no longer counts as live.
-const NOTICE: Duration = Duration::from_secs(1);
+const NOTICE_TIME: Duration = Duration::from_secs(1);
 /// Time between a full disk and the next kill. The store writes the samples that it missed over
 /// several rounds.
-const SETTLE: Duration = Duration::from_secs(3);
+const SETTLE_TIME: Duration = Duration::from_secs(3);
 
 /// The soak test, run by `make soak`.
 #[derive(Args)]
@@ -116,17 +116,17 @@ impl Soak {
     pub fn run(&self, programs: &Programs) -> Result<()> {
         let mut stage = self.prepare(programs)?;
         let mut bad = Vec::new();
-        let mut held = Vec::new();
+        let mut usage = Vec::new();
         stage.settle("the start", &mut bad);
         let until = Instant::now() + Duration::from_secs_f64(self.minutes * 60.0);
         let mut round = 0;
         while Instant::now() < until && bad.len() < 20 {
             round += 1;
             let restarts = round % ROUNDS_OF_A_LIFE == 0;
-            held.push(stage.held(round));
+            usage.push(stage.usage(round));
             for fault in FAULTS {
                 if fault == Fault::Terminated && !restarts {
-                    held.push(stage.held(round));
+                    usage.push(stage.usage(round));
                 }
                 if matches!(fault, Fault::Terminated | Fault::Killed) && !restarts {
                     continue;
@@ -141,7 +141,7 @@ impl Soak {
                 stage.settle(&format!("{fault:?}"), &mut bad);
             }
         }
-        held.push(stage.held(round));
+        usage.push(stage.usage(round));
         println!(
             "samples: {} checked after restarts, {} lost",
             stage.kept, stage.lost
@@ -149,7 +149,7 @@ impl Soak {
         if stage.lost > 0 {
             bad.push(format!("{} samples were lost", stage.lost));
         }
-        bad.extend(grown(&held));
+        bad.extend(growth(&usage));
         match bad.is_empty() {
             true => Ok(()),
             false => Err(bad.join("\n").into()),
@@ -243,9 +243,9 @@ impl Stage<'_> {
 
     /// Waits until everything is live again, and prints how long it took.
     fn settle(&mut self, after: &str, bad: &mut Vec<String>) {
-        let begun = Instant::now();
+        let started = Instant::now();
         // A camera that has just stopped still counts as live.
-        thread::sleep(NOTICE);
+        thread::sleep(NOTICE_TIME);
         for (watcher, cameras) in [(&self.wall, &WATCHED[..]), (&self.jsmpeg, &["jsmpeg"][..])] {
             if let Err(error) = watcher.until_live(cameras, RECOVERY) {
                 bad.push(format!("after {after}: {error}"));
@@ -257,7 +257,7 @@ impl Stage<'_> {
         let (wall, jsmpeg) = (self.wall.take(), self.jsmpeg.take());
         println!(
             "{after}: live again {:.1} s later; longest gap {:.1} s ({}), {} + {} disconnects",
-            begun.elapsed().as_secs_f64(),
+            started.elapsed().as_secs_f64(),
             wall.gap.0.as_secs_f64(),
             wall.gap.1,
             wall.breaks,
@@ -276,14 +276,14 @@ impl Stage<'_> {
 
     /// Waits until most of the fleet is live. Some of the misbehaving devices are always offline.
     fn until_fleet_is_live(&self) -> Result<()> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let wanted = WATCHED.len() + DEVICES * 3 / 4;
         loop {
             let live = self.live_cameras();
             if live.as_ref().is_ok_and(|live| *live >= wanted) {
                 return Ok(());
             }
-            if begun.elapsed() > RECOVERY {
+            if started.elapsed() > RECOVERY {
                 return Err(format!("live cameras: {live:?}, expected at least {wanted}").into());
             }
             thread::sleep(Duration::from_millis(200));
@@ -300,9 +300,9 @@ impl Stage<'_> {
             self.address
         );
         stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.matches("\"state\":\"live\"").count())
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        Ok(response.matches("\"state\":\"live\"").count())
     }
 
     fn inject(&mut self, fault: Fault) -> Result<()> {
@@ -327,9 +327,9 @@ impl Stage<'_> {
                 )?);
             }
             Fault::FrozenRtsp => {
-                self.rtsp.freeze();
+                self.rtsp.suspend();
                 thread::sleep(Duration::from_secs(4));
-                self.rtsp.thaw();
+                self.rtsp.resume();
             }
             Fault::KilledRtsp => self.rtsp.restart(),
             Fault::FrozenViewers => {
@@ -346,7 +346,7 @@ impl Stage<'_> {
                 thread::sleep(Duration::from_secs(3));
                 drop(file);
                 fs::remove_file(&filling)?;
-                thread::sleep(SETTLE);
+                thread::sleep(SETTLE_TIME);
             }
             Fault::ClockStep => {
                 if self.soak.faketime.is_none() {
@@ -366,7 +366,7 @@ impl Stage<'_> {
                 let mut hub = self.hub.take().ok_or("the hub is not running")?;
                 let fault = Instant::now();
                 let ended = hub.terminate(Duration::from_secs(5));
-                self.come_back(fault)?;
+                self.wait_for_recovery(fault)?;
                 match ended {
                     Some((status, _)) if status.success() => {}
                     Some((status, _)) => return Err(format!("the hub ended with {status}").into()),
@@ -379,7 +379,7 @@ impl Stage<'_> {
                 let fault = Instant::now();
                 hub.signal(Signal::KILL);
                 hub.wait(Duration::from_secs(5));
-                self.come_back(fault)?;
+                self.wait_for_recovery(fault)?;
                 let left = children.iter().filter(|child| child.is_alive());
                 let left: Vec<_> = left.map(|child| child.name.clone()).collect();
                 if !left.is_empty() {
@@ -393,8 +393,8 @@ impl Stage<'_> {
     /// Returns the offset of the hub's clock from the local one, in seconds.
     fn clock_offset(&self) -> Result<f64> {
         let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
-        let patience = Duration::from_secs(5);
-        let mut socket = Socket::open(self.address, "/ws/cameras", more, patience)?;
+        let time_limit = Duration::from_secs(5);
+        let mut socket = Socket::open(self.address, "/ws/cameras", more, time_limit)?;
         let hello = String::from_utf8(socket.message()?.1)?;
         let time = hello.split("\"time\":").nth(1).unwrap_or_default();
         let time: String = time.chars().take_while(char::is_ascii_digit).collect();
@@ -402,8 +402,8 @@ impl Stage<'_> {
     }
 
     /// Restarts the hub and checks that it still has the samples from before the restart.
-    fn come_back(&mut self, fault: Instant) -> Result<()> {
-        let (series, written): (String, BTreeSet<u64>) = self.journal.turn(fault);
+    fn wait_for_recovery(&mut self, fault: Instant) -> Result<()> {
+        let (series, written): (String, BTreeSet<u64>) = self.journal.start_series(fault);
         self.hub = Some(start(self.soak, self.programs, &self.config, &self.clock)?);
         let lost = missing(self.address, &series, &written)?;
         self.kept += written.len();
@@ -415,11 +415,11 @@ impl Stage<'_> {
     }
 
     /// Returns the resources that the hub uses now.
-    fn held(&self, round: usize) -> Held {
+    fn usage(&self, round: usize) -> ResourceUsage {
         let Some(hub) = &self.hub else {
-            return Held::default();
+            return ResourceUsage::default();
         };
-        let held = Held {
+        let usage = ResourceUsage {
             life: hub.pid(),
             memory: hub.resident_bytes(),
             threads: hub.threads(),
@@ -427,19 +427,19 @@ impl Stage<'_> {
         };
         println!(
             "round {round}: {:.1} MB, {} threads, {} descriptors, {} children, {:.1} s of CPU",
-            held.memory as f64 / 1e6,
-            held.threads,
-            held.descriptors,
+            usage.memory as f64 / 1e6,
+            usage.threads,
+            usage.descriptors,
             hub.children().len(),
             cpu_time(hub.pid()).as_secs_f64()
         );
-        held
+        usage
     }
 }
 
 /// The resources of one process of the hub at one time.
 #[derive(Clone, Copy, Default)]
-struct Held {
+struct ResourceUsage {
     life: u32,
     memory: u64,
     threads: usize,
@@ -448,9 +448,9 @@ struct Held {
 
 /// Returns what grew between checks of one process of the hub. A few descriptors are tolerated,
 /// because devices connect and disconnect.
-fn grown(held: &[Held]) -> Vec<String> {
+fn growth(usage: &[ResourceUsage]) -> Vec<String> {
     let mut bad = Vec::new();
-    for pair in held.windows(2).filter(|pair| pair[0].life == pair[1].life) {
+    for pair in usage.windows(2).filter(|pair| pair[0].life == pair[1].life) {
         let (before, after) = (pair[0], pair[1]);
         if after.memory > before.memory * 3 / 2 + 20_000_000 {
             bad.push(format!(
@@ -480,13 +480,13 @@ mod tests {
 
     #[test]
     fn growth_is_detected_only_within_one_process() {
-        let held = |life, descriptors| Held {
+        let usage = |life, descriptors| ResourceUsage {
             life,
             memory: 50_000_000,
             threads: 4,
             descriptors,
         };
-        assert!(grown(&[held(1, 40), held(1, 60), held(2, 400)]).is_empty());
-        assert_eq!(grown(&[held(1, 40), held(1, 90)]).len(), 1);
+        assert!(growth(&[usage(1, 40), usage(1, 60), usage(2, 400)]).is_empty());
+        assert_eq!(growth(&[usage(1, 40), usage(1, 90)]).len(), 1);
     }
 }

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const TRIES: usize = 5;
 pub const IDLE: usize = 600;
 
@@ -81,9 +81,9 @@ fn idle(programs: &Programs) -> Result<(u64, Duration)> {
     let mut times = Vec::new();
     let mut held = 0;
     for _ in 0..TRIES {
-        let begun = Instant::now();
+        let started = Instant::now();
         let hub = start(programs, &config.0)?;
-        times.push(begun.elapsed());
+        times.push(started.elapsed());
         held = hub.resident_bytes();
     }
     Ok((held, middle(&times)))
@@ -91,10 +91,10 @@ fn idle(programs: &Programs) -> Result<(u64, Duration)> {
 
 /// Measures the time from the click until the camera's first picture arrives.
 fn click(hub: &Hub, camera: &str) -> Result<(Duration, Socket)> {
-    let begun = Instant::now();
-    let mut socket = Socket::wall(hub.addr(), &format!("\"{camera}\""), PATIENCE)?;
+    let started = Instant::now();
+    let mut socket = Socket::wall(hub.addr(), &format!("\"{camera}\""), TIMEOUT)?;
     socket.frame()?;
-    Ok((begun.elapsed(), socket))
+    Ok((started.elapsed(), socket))
 }
 
 fn pushed(programs: &Programs) -> Result<Duration> {
@@ -127,12 +127,12 @@ fn jsmpeg(programs: &Programs) -> Result<Duration> {
     let hub = server::hub(programs, |hub| hub.args(cameras.sources(TRIES)))?;
     let mut times = Vec::new();
     for number in 1..=TRIES {
-        let begun = Instant::now();
+        let started = Instant::now();
         let path = format!("/live/jsmpeg?app=live&room=cam{number}");
-        let mut socket = Socket::open(hub.addr(), &path, "", PATIENCE)?;
+        let mut socket = Socket::open(hub.addr(), &path, "", TIMEOUT)?;
         // The message with the size comes first, then the stream.
         while socket.message()?.1.starts_with(b"jsmp") {}
-        times.push(begun.elapsed());
+        times.push(started.elapsed());
     }
     Ok(middle(&times))
 }

@@ -49,14 +49,14 @@ pub fn bare() -> Result<()> {
 }
 
 fn count_lines(stream: TcpStream) -> std::io::Result<()> {
-    let mut answer = stream.try_clone()?;
+    let mut response = stream.try_clone()?;
     let mut reader = BufReader::with_capacity(64 * 1024, stream);
     let (mut line, mut count) = (Vec::new(), 0_u64);
     while reader.read_until(b'\n', &mut line)? > 0 {
         count += 1;
         line.clear();
     }
-    answer.write_all(&count.to_be_bytes())
+    response.write_all(&count.to_be_bytes())
 }
 
 struct Bare(Child);
@@ -77,13 +77,13 @@ pub fn measure_bare(sources: usize) -> Result<Sample> {
     BufReader::new(stdout).read_line(&mut line)?;
     let address: SocketAddr = line.trim().parse()?;
     let open = connect(address, sources)?;
-    let begun = Instant::now();
+    let started = Instant::now();
     // The reader answers with its count after the end of the input.
     let counted = send(open, true)?;
     if counted != SAMPLES + sources {
         return Err(format!("the bare reader counted {counted} lines").into());
     }
-    Ok(speed(begun.elapsed(), cpu_time(bare.0.id()), None))
+    Ok(speed(started.elapsed(), cpu_time(bare.0.id()), None))
 }
 
 /// A hub that accepts samples on a free port and has no cameras.
@@ -150,15 +150,15 @@ pub fn measure_hub(binary: &Path, sources: usize) -> Result<Sample> {
     let hub = Hub::start(binary)?;
     let pid = hub.process.pid();
     let open = connect(hub.samples, sources)?;
-    let (cpu, memory, begun) = (hub.cpu_time(), resident_bytes(pid), Instant::now());
+    let (cpu, memory, started) = (hub.cpu_time(), resident_bytes(pid), Instant::now());
     send(open, false)?;
     while count(hub.main())? < SAMPLES {
-        if begun.elapsed() > LIMIT {
+        if started.elapsed() > LIMIT {
             return Err("the hub did not accept all samples in time".into());
         }
         thread::sleep(Duration::from_millis(5));
     }
-    let (wall, cpu) = (begun.elapsed(), hub.cpu_time().saturating_sub(cpu));
+    let (wall, cpu) = (started.elapsed(), hub.cpu_time().saturating_sub(cpu));
     let memory = resident_bytes(pid).saturating_sub(memory);
     Ok(speed(wall, cpu, Some(memory)))
 }
@@ -233,9 +233,9 @@ fn count(hub: SocketAddr) -> Result<usize> {
          Connection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let counts = answer.split("\"points\":").skip(1);
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    let counts = response.split("\"points\":").skip(1);
     let counts = counts.map(|rest| {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
         rest[..digits].parse::<usize>()

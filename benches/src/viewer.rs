@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Timeout that is longer than any response should take, including a camera's first frame.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Sink {
     fn is_multipart(self) -> bool {
@@ -67,7 +67,7 @@ impl Viewer {
         connect(&socket, &address)?;
         let mut stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(sink.request(address, camera).as_bytes())?;
         Ok(Self {
             stream,

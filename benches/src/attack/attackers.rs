@@ -10,7 +10,7 @@ pub const HUB: [u8; 4] = [10, 77, 0, 1];
 /// All ports of the hub in its namespace.
 pub const PORTS: [u16; 5] = [18080, 19876, 19877, 18082, 18084];
 pub const THREADS: usize = 4;
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// State that the threads of an attack share.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub struct Attackers {
 }
 
 impl Attackers {
-    pub fn goes_on(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         !self.over.load(Ordering::Relaxed)
     }
 
@@ -48,7 +48,7 @@ fn connect_from(port: u16, from: usize) -> Result<TcpStream> {
     bind(&socket, &SocketAddrV4::new(own.into(), 0))?;
     connect(&socket, &SocketAddrV4::new(HUB.into(), port))?;
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     Ok(stream)
 }

@@ -3,14 +3,14 @@
 //! - `peers`: individual hostile peers, over plain and TLS connections, next to cameras, a
 //!   viewer and `/health`. The attackers are `ocelli_testkit::hostile`, which `make test`
 //!   uses too.
-//! - `siege`: thousands of connections and a full disk, all of it twice. `crowds` makes the
+//! - `network`: thousands of connections and a full disk, all of it twice. `connections` makes the
 //!   connections; `attackers` is the state that its threads share.
 
 mod attackers;
-mod crowds;
+mod connections;
+mod network;
 mod options;
 mod peers;
-mod siege;
 
 use crate::server::Programs;
 use ocelli_testkit::Result;
@@ -23,8 +23,8 @@ pub use options::Attack;
 /// The message lists the attacks that exceeded a limit.
 pub fn run(attack: &Attack, programs: &Programs) -> Result<()> {
     let mut bad = peers::run(attack, programs)?;
-    if !attack.short && attack.wants("siege", "") {
-        bad.extend(siege::run(attack, programs)?);
+    if !attack.short && attack.selects("siege", "") {
+        bad.extend(network::run(attack, programs)?);
     }
     match bad.is_empty() {
         true => Ok(()),

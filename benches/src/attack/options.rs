@@ -23,7 +23,7 @@ pub struct Attack {
 
 impl Attack {
     /// Whether attacks of this family and name should run.
-    pub fn wants(&self, family: &str, name: &str) -> bool {
+    pub fn selects(&self, family: &str, name: &str) -> bool {
         let known = |only: &String| family.contains(only) || name.contains(only.as_str());
         self.only.is_empty() || self.only.iter().any(known)
     }

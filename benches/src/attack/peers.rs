@@ -18,10 +18,10 @@ pub fn run(attack: &Attack, programs: &Programs) -> Result<Vec<String>> {
     } else {
         Form::Whole
     };
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let (mut bad, mut count) = (Vec::new(), 0);
     let mut all = attacks();
-    all.retain(|one| attack.wants(one.family, &one.name));
+    all.retain(|one| attack.selects(one.family, &one.name));
     for transport in [Transport::Plain, Transport::Tls] {
         let mut family = None;
         let mut stage: Option<(Stage, Directory)> = None;
@@ -42,7 +42,10 @@ pub fn run(attack: &Attack, programs: &Programs) -> Result<Vec<String>> {
             }
         }
     }
-    println!("{count} attacks in {:.0} s", begun.elapsed().as_secs_f64());
+    println!(
+        "{count} attacks in {:.0} s",
+        start_time.elapsed().as_secs_f64()
+    );
     Ok(bad)
 }
 

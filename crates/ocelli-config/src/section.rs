@@ -48,7 +48,7 @@ pub struct Section<'a> {
     /// Absent for settings from the command line: such a section has no keys.
     table: Option<&'a DeTable<'a>>,
     title: &'static str,
-    asked: Vec<&'static str>,
+    known_keys: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
@@ -57,7 +57,7 @@ impl<'a> Section<'a> {
         Self {
             table: Some(table),
             title,
-            asked: Vec::new(),
+            known_keys: Vec::new(),
         }
     }
 
@@ -76,12 +76,12 @@ impl<'a> Section<'a> {
         Self {
             table: None,
             title,
-            asked: Vec::new(),
+            known_keys: Vec::new(),
         }
     }
 
     fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.asked.push(key);
+        self.known_keys.push(key);
         self.table?.get(key)
     }
 
@@ -250,12 +250,12 @@ impl<'a> Section<'a> {
     pub fn finish(self) -> Result<(), ConfigError> {
         for (key, _) in self.table.into_iter().flatten() {
             let name = key.get_ref().as_ref();
-            if self.asked.contains(&name) {
+            if self.known_keys.contains(&name) {
                 continue;
             }
-            let hint = match nearest(name, &self.asked) {
+            let hint = match nearest(name, &self.known_keys) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it takes {}", listed(&self.asked)),
+                None => format!("it takes {}", join_keys(&self.known_keys)),
             };
             return Err(ConfigError {
                 span: Some(key.span()),
@@ -275,7 +275,7 @@ fn as_number(value: &DeValue<'_>) -> Option<f64> {
     text.replace('_', "").parse().ok()
 }
 
-fn listed(keys: &[&'static str]) -> String {
+fn join_keys(keys: &[&'static str]) -> String {
     let mut keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
     keys.sort();
     keys.dedup();

@@ -317,8 +317,8 @@ impl Budget {
         }
         let now = Instant::now();
         let share = i64::from(allowance.share);
-        let passed = nanos(now - self.counted) / 1000;
-        let earned = passed.saturating_mul(share);
+        let elapsed = nanos(now - self.counted) / 1000;
+        let earned = elapsed.saturating_mul(share);
         let burst = nanos(allowance.burst);
         self.credit = self.credit.saturating_add(earned).min(burst) - self.spent;
         self.counted = now;
@@ -338,8 +338,8 @@ impl Budget {
             return Poll::Ready(Err(BudgetExceeded(self.kind)));
         }
         counts.waits.fetch_add(1, Ordering::Relaxed);
-        let owed = nanos(allowance.turn) - self.credit;
-        let wait = Duration::from_nanos(owed.unsigned_abs()) * 1000 / allowance.share;
+        let deficit = nanos(allowance.turn) - self.credit;
+        let wait = Duration::from_nanos(deficit.unsigned_abs()) * 1000 / allowance.share;
         let mut pause = Box::pin(sleep_until(now + wait));
         let paused = pause.as_mut().poll(cx).is_pending();
         debug_assert!(paused, "a pause is longer than zero");
@@ -376,13 +376,13 @@ mod tests {
         each: Duration,
         count: u32,
     ) -> Result<Duration, BudgetExceeded> {
-        let begun = Instant::now();
+        let started = Instant::now();
         for _ in 0..count {
             budget.ready().await?;
             budget.charge(each);
             advance(each).await;
         }
-        Ok(begun.elapsed())
+        Ok(started.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
@@ -432,14 +432,14 @@ mod tests {
         let budgets = Budgets::default();
         let Allowance { patience, turn, .. } = *KIND.allowance();
         let mut budget = budgets.budget(KIND);
-        let begun = Instant::now();
+        let started = Instant::now();
         let ended = work(&mut budget, turn, u32::MAX).await;
         assert_eq!(ended, Err(BudgetExceeded(KIND)));
-        assert!(begun.elapsed() >= patience && begun.elapsed() < patience * 2);
+        assert!(started.elapsed() >= patience && started.elapsed() < patience * 2);
         assert_eq!(budgets.counts(KIND).disconnected.load(Relaxed), 1);
-        let words = BudgetExceeded(KIND).to_string();
+        let message = BudgetExceeded(KIND).to_string();
         assert_eq!(
-            words,
+            message,
             "it has exceeded this hub's processing limit for one viewer for 10 s"
         );
 

@@ -225,16 +225,16 @@ impl Capacity {
 #[derive(Debug)]
 pub struct Permits {
     free: Arc<Semaphore>,
-    most: usize,
+    max: usize,
     derived: Derived,
     refused: AtomicU64,
 }
 
 impl Permits {
-    fn new(most: usize, derived: Derived) -> Self {
+    fn new(max: usize, derived: Derived) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
-            most,
+            free: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
+            max,
             derived,
             refused: AtomicU64::new(0),
         }
@@ -242,12 +242,12 @@ impl Permits {
 
     /// Returns the number of running renditions.
     pub fn running(&self) -> usize {
-        self.most.saturating_sub(self.free.available_permits())
+        self.max.saturating_sub(self.free.available_permits())
     }
 
     /// Returns the maximum number of concurrent renditions.
-    pub fn most(&self) -> usize {
-        self.most
+    pub fn max(&self) -> usize {
+        self.max
     }
 
     /// Returns how often a rendition was requested while the limit was reached.
@@ -262,13 +262,13 @@ impl Permits {
     /// Counts a refusal. Returns its reason.
     pub(crate) fn refuse(&self) -> String {
         self.refused.fetch_add(1, Relaxed);
-        let (most, name) = (self.most, self.derived.name());
+        let (max, name) = (self.max, self.derived.name());
         let key = match self.derived {
             Derived::Jpeg => "jpeg_renditions",
             Derived::Mpeg1 => "mpeg1_renditions",
         };
         format!(
-            "the limit of {most} {name} renditions is reached ({key} in [limits]); one must end first"
+            "the limit of {max} {name} renditions is reached ({key} in [limits]); one must end first"
         )
     }
 
@@ -378,7 +378,7 @@ mod tests {
         let running = Arc::<AtomicBool>::default();
         let first = Permit::new(permits.try_acquire().expect("one"), running.clone());
         assert!(running.load(Relaxed) && permits.is_exhausted());
-        assert_eq!((permits.running(), permits.most()), (1, 1));
+        assert_eq!((permits.running(), permits.max()), (1, 1));
         assert!(permits.try_acquire().is_none());
         assert_eq!(capacity.jpeg_renditions().running(), 0);
         let (second, ()) = tokio::join!(permits.acquire(), async { drop(first) });

@@ -50,6 +50,7 @@ mod budget;
 mod camera;
 pub mod capacity;
 mod clock;
+mod cpu_timer;
 mod crashes;
 mod demand;
 mod derivation;
@@ -69,7 +70,6 @@ mod streams;
 mod subscription;
 pub mod text;
 pub mod upstream;
-mod work;
 
 pub use budget::{
     Allowance, Budget, BudgetCounts, BudgetExceeded, Budgets, ChargeHandle, PeerKind,
@@ -77,16 +77,16 @@ pub use budget::{
 pub use camera::{Camera, CameraStatus, Quality};
 pub use capacity::{Capacity, MediaLimits, Permits, PictureLimits, TooLarge};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use cpu_timer::CpuTimer;
 pub use demand::{GRACE, Lease, Want};
 pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use metered::Metered;
 pub use name::{CameraId, NameError};
-pub use ready::{Begun, DirectWrite, Offered, Ready, Token};
+pub use ready::{DirectWrite, Offered, PartialWrite, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};
 pub use slot::Slot;
 pub use source::{Closed, Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};
 pub use upstream::Upstream;
-pub use work::Work;

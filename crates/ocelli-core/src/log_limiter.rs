@@ -85,13 +85,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn repeated_events_are_logged_less_and_less_often_with_a_count() {
         let mut log_limiter = LogLimiter::default();
-        let begun = Instant::now();
+        let started = Instant::now();
         let (mut counted, mut logged, mut when) = (0, 0, Vec::new());
-        while begun.elapsed() < Duration::from_secs(4 * 3600) {
+        while started.elapsed() < Duration::from_secs(4 * 3600) {
             counted += 1;
             if let Some(line) = log_limiter.count(Instant::now()) {
                 logged += line.times;
-                when.push(begun.elapsed().as_secs() / 60);
+                when.push(started.elapsed().as_secs() / 60);
             }
             tokio::time::advance(Duration::from_secs(5)).await;
         }

@@ -23,7 +23,7 @@ pub enum Offered {
     /// The whole frame was written, and the next may follow.
     Sent,
     /// This many bytes of the message were written; the viewer must send the rest.
-    Begun(usize),
+    Partial(usize),
     /// Nothing was written.
     Declined,
 }
@@ -37,7 +37,7 @@ pub trait DirectWrite: Send {
 }
 
 /// A frame that a [`DirectWrite`] has written in part.
-pub struct Begun {
+pub struct PartialWrite {
     /// The frame.
     pub frame: Frame,
     /// Number of bytes of its message that were written.
@@ -62,7 +62,7 @@ struct Queue {
     /// Whether `direct_write` may be used for frames; only while the viewer waits.
     direct: bool,
     direct_write: Option<Box<dyn DirectWrite>>,
-    begun: Option<Box<Begun>>,
+    partial: Option<Box<PartialWrite>>,
 }
 
 impl Queue {
@@ -128,9 +128,9 @@ impl Ready {
         {
             match direct_write.offer(frame) {
                 Offered::Sent => return true,
-                Offered::Begun(sent) => {
+                Offered::Partial(sent) => {
                     let frame = frame.clone();
-                    queue.begun = Some(Box::new(Begun { frame, sent }));
+                    queue.partial = Some(Box::new(PartialWrite { frame, sent }));
                     queue.wake();
                     return true;
                 }
@@ -169,10 +169,10 @@ impl Ready {
 
     /// Stops the direct write. Must be called before any other use of the transport it
     /// writes to. Returns a frame that was written in part, which the viewer must complete.
-    pub fn stop_direct_write(&self) -> Option<Begun> {
+    pub fn stop_direct_write(&self) -> Option<PartialWrite> {
         let mut queue = self.lock();
         queue.direct = false;
-        queue.begun.take().map(|begun| *begun)
+        queue.partial.take().map(|partial| *partial)
     }
 }
 
@@ -255,14 +255,14 @@ mod tests {
 
     /// A direct write with scripted results: each offer takes the set time and is recorded.
     #[derive(Default)]
-    struct Told {
+    struct ScriptedWrite {
         clock: Arc<ManualClock>,
         takes: AtomicU64,
         does: Mutex<VecDeque<Offered>>,
         seen: Mutex<Vec<u8>>,
     }
 
-    impl DirectWrite for Arc<Told> {
+    impl DirectWrite for Arc<ScriptedWrite> {
         fn offer(&mut self, frame: &Frame) -> Offered {
             self.seen.lock().expect("one").push(frame.payload()[0]);
             self.clock.advance(self.takes.load(SeqCst));
@@ -277,20 +277,20 @@ mod tests {
         ready: Arc<Ready>,
         subscription: Subscription,
         woken: Arc<Woken>,
-        told: Arc<Told>,
+        direct_write: Arc<ScriptedWrite>,
     }
 
     impl Viewer {
         fn new() -> Self {
-            let told = Arc::<Told>::default();
-            let slot = Arc::new(Slot::new("cam", told.clock.clone()));
+            let direct_write = Arc::<ScriptedWrite>::default();
+            let slot = Arc::new(Slot::new("cam", direct_write.clock.clone()));
             let ready = Arc::<Ready>::default();
             Self {
                 subscription: Subscription::new(slot.clone(), None, ready.clone(), 0),
                 slot,
                 ready,
                 woken: Arc::default(),
-                told,
+                direct_write,
             }
         }
 
@@ -312,16 +312,16 @@ mod tests {
                 taken.extend(frames.map(|frame| frame.payload()[0]));
             }
             self.ready
-                .start_direct_write(|| Box::new(self.told.clone()));
+                .start_direct_write(|| Box::new(self.direct_write.clone()));
             taken
         }
 
         fn seen(&self) -> Vec<u8> {
-            std::mem::take(&mut self.told.seen.lock().expect("one"))
+            std::mem::take(&mut self.direct_write.seen.lock().expect("one"))
         }
 
         fn does(&self, does: Offered) {
-            self.told.does.lock().expect("one").push_back(does);
+            self.direct_write.does.lock().expect("one").push_back(does);
         }
 
         fn woken(&self) -> usize {
@@ -363,12 +363,12 @@ mod tests {
         viewer.publish(2);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![1], 1));
         assert_eq!(viewer.wait(), [2]);
-        viewer.does(Offered::Begun(7));
+        viewer.does(Offered::Partial(7));
         viewer.publish(3);
         viewer.publish(4);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![3], 2));
-        let begun = viewer.ready.stop_direct_write().expect("a part");
-        assert_eq!((begun.frame.payload()[0], begun.sent), (3, 7));
+        let partial = viewer.ready.stop_direct_write().expect("a part");
+        assert_eq!((partial.frame.payload()[0], partial.sent), (3, 7));
         assert_eq!(viewer.wait(), [4]);
         assert!(viewer.ready.stop_direct_write().is_none());
     }
@@ -404,17 +404,17 @@ mod tests {
         let mut viewer = Viewer::new();
         viewer.publish(0);
         viewer.wait();
-        viewer.told.takes.store(5000, SeqCst);
+        viewer.direct_write.takes.store(5000, SeqCst);
         for byte in 1..5 {
             viewer.publish(byte);
         }
         assert_eq!((viewer.seen(), viewer.woken()), (vec![1], 1));
         assert_eq!(viewer.wait(), [4]);
         assert_eq!(viewer.subscription.dropped(), 2);
-        viewer.told.clock.advance(4999);
+        viewer.direct_write.clock.advance(4999);
         viewer.publish(5);
         assert_eq!(viewer.wait(), [5]);
-        viewer.told.clock.advance(1);
+        viewer.direct_write.clock.advance(1);
         viewer.publish(6);
         assert_eq!(viewer.seen(), [6]);
     }

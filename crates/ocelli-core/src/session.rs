@@ -313,18 +313,18 @@ mod tests {
         first.end();
         let third = at("/3");
         let mut opening = std::pin::pin!(sessions.open(&third, "three"));
-        let begun = Instant::now();
+        let started = Instant::now();
         assert!(
             timeout(CLOSE_TIMEOUT, &mut opening).await.is_err(),
             "it waits"
         );
         first.close();
         let third = opening.await;
-        assert_eq!(begun.elapsed(), CLOSE_TIMEOUT);
+        assert_eq!(started.elapsed(), CLOSE_TIMEOUT);
         // The wait for a session that never closes is limited.
         second.end();
         sessions.open(&at("/2"), "two").await.close();
-        assert_eq!(begun.elapsed(), CLOSE_TIMEOUT + CLOSE_TIMEOUT_TOTAL);
+        assert_eq!(started.elapsed(), CLOSE_TIMEOUT + CLOSE_TIMEOUT_TOTAL);
         third.close();
         second.close();
         assert!(sessions.lock().is_empty(), "no entries remain");

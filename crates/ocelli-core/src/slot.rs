@@ -20,7 +20,7 @@ const MAX_GROUP_BYTES: usize = 16 << 20;
 const RATE_WEIGHT: f64 = 0.1;
 
 /// A frame taken with [`Slot::take`].
-pub(crate) struct Taken {
+pub(crate) struct TakenFrame {
     pub frame: Frame,
     /// Whether the group has more frames after this one.
     pub more: bool,
@@ -258,7 +258,7 @@ impl Slot {
 
     /// Returns the next frame for the subscription at `index`: the next of its group while
     /// that is the newest, otherwise the first of the newest group.
-    pub(crate) fn take(&self, index: usize) -> Option<Taken> {
+    pub(crate) fn take(&self, index: usize) -> Option<TakenFrame> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let listener = inner.listeners.get_mut(index)?.as_mut()?;
@@ -289,7 +289,7 @@ impl Slot {
             next: next + 1,
             sequence: frame.sequence,
         });
-        Some(Taken {
+        Some(TakenFrame {
             more: index + 1 < inner.group.len(),
             frame,
         })

@@ -243,10 +243,10 @@ async fn a_rendition_that_times_out_without_a_picture_fails_at_once() {
     let sizes = [(640, 480); 300];
     let Added { camera, runs, .. } = add(&hub, "cam", Codec::H264, &sizes, Rendered::Never);
     let _viewer = camera.follow(Quality::Main);
-    let begun = Instant::now();
+    let started = Instant::now();
     let state = until(&hub, &camera, failed).await;
     assert_eq!(state, State::Failed("it takes too long".to_owned()));
-    assert_eq!(begun.elapsed().as_secs(), 20);
+    assert_eq!(started.elapsed().as_secs(), 20);
     // Retried after 2, 4, 8, 15 and then every 30 s.
     sleep(Duration::from_secs(280)).await;
     assert_eq!(runs.load(SeqCst), 8);

@@ -103,7 +103,7 @@ impl Stage {
     }
 
     /// Waits for a state and a last failure.
-    async fn told(&self, state: &str, reason: Option<&str>) -> Option<LastFailure> {
+    async fn wait_for(&self, state: &str, reason: Option<&str>) -> Option<LastFailure> {
         let mut changes = self.hub.changes();
         let limit = tokio::time::Instant::now() + Duration::from_secs(120);
         loop {
@@ -130,36 +130,39 @@ async fn a_camera_without_viewers_still_reports_its_failure() {
     let viewer = stage.camera.follow(Quality::Main);
     let wrong = Some("401: wrong user or password");
     // From the first attempt on, even before the camera counts as failed.
-    stage.told("starting", wrong).await;
-    let last = stage.told("failed", wrong).await.expect("a failure");
+    stage.wait_for("starting", wrong).await;
+    let last = stage.wait_for("failed", wrong).await.expect("a failure");
     assert!(last.at.is_known());
     drop(viewer);
-    stage.told("idle", wrong).await;
+    stage.wait_for("idle", wrong).await;
     let viewer = stage.camera.follow(Quality::Main);
-    stage.told("starting", wrong).await;
+    stage.wait_for("starting", wrong).await;
     stage.main.0.send_replace(Does::Play(Codec::Jpeg));
-    stage.told("live", None).await;
+    stage.wait_for("live", None).await;
     drop(viewer);
-    stage.told("idle", None).await;
+    stage.wait_for("idle", None).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stall_has_a_reason_and_ends_with_the_next_picture() {
     let stage = Stage::new(Does::Freeze(Codec::Jpeg));
     let _viewer = stage.camera.follow(Quality::Main);
-    stage.told("live", None).await;
-    stage.told("stalled", Some("no picture for 3 s")).await;
+    stage.wait_for("live", None).await;
+    stage.wait_for("stalled", Some("no picture for 3 s")).await;
     let state = stage.camera.status().state;
     assert_eq!(state.reason(), Some("no picture for 3 s"));
-    stage.told("stalled", Some("no picture for 10 s")).await;
-    stage.told("live", None).await;
+    stage.wait_for("stalled", Some("no picture for 10 s")).await;
+    stage.wait_for("live", None).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_repeated_failure_is_not_a_change_but_updates_its_time() {
     let stage = Stage::new(Does::Refuse("busy"));
     let _viewer = stage.camera.follow(Quality::Main);
-    let first = stage.told("failed", Some("busy")).await.expect("a failure");
+    let first = stage
+        .wait_for("failed", Some("busy"))
+        .await
+        .expect("a failure");
     let revision = stage.camera.revision();
     let restarts = stage.camera.status().restarts;
     while stage.camera.status().restarts < restarts + 2 {
@@ -169,7 +172,7 @@ async fn a_repeated_failure_is_not_a_change_but_updates_its_time() {
     assert!(again.at > first.at, "{again:?}");
     assert_eq!(stage.camera.revision(), revision);
     stage.main.0.send_replace(Does::Refuse("404"));
-    stage.told("failed", Some("404")).await;
+    stage.wait_for("failed", Some("404")).await;
     assert!(stage.camera.revision() > revision);
 }
 
@@ -178,21 +181,21 @@ async fn a_rendition_failure_ends_when_its_last_viewer_leaves_and_is_kept_as_las
     let stage = Stage::new(Does::Play(Codec::H264));
     stage.jpeg.0.send_replace(Does::Refuse("no ffmpeg"));
     let viewer = stage.camera.follow(Quality::Main);
-    stage.told("failed", Some("no ffmpeg")).await;
+    stage.wait_for("failed", Some("no ffmpeg")).await;
     // An MPEG-1 viewer sees it play once there is no demand for JPEG.
     let mut other = stage.camera.follow_mpeg1(Quality::Main);
     other.next().await;
     drop(viewer);
-    stage.told("live", Some("no ffmpeg")).await;
+    stage.wait_for("live", Some("no ffmpeg")).await;
     // A failure of the camera itself takes precedence.
     let viewer = stage.camera.follow(Quality::Main);
-    stage.told("failed", Some("no ffmpeg")).await;
+    stage.wait_for("failed", Some("no ffmpeg")).await;
     stage.main.0.send_replace(Does::Refuse("it left"));
-    stage.told("failed", Some("it left")).await;
+    stage.wait_for("failed", Some("it left")).await;
     assert_eq!(stage.camera.status().state, State::Failed("it left".into()));
     stage.main.0.send_replace(Does::Play(Codec::H264));
     stage.jpeg.0.send_replace(Does::Play(Codec::Jpeg));
-    stage.told("live", None).await;
+    stage.wait_for("live", None).await;
     drop((viewer, other));
 }
 
@@ -201,9 +204,9 @@ async fn a_camera_that_sends_jpeg_again_needs_no_rendition() {
     let stage = Stage::new(Does::Play(Codec::H264));
     stage.jpeg.0.send_replace(Does::Refuse("no ffmpeg"));
     let _viewer = stage.camera.follow(Quality::Main);
-    stage.told("failed", Some("no ffmpeg")).await;
+    stage.wait_for("failed", Some("no ffmpeg")).await;
     stage.main.0.send_replace(Does::Play(Codec::Jpeg));
-    stage.told("live", None).await;
+    stage.wait_for("live", None).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,14 +215,14 @@ async fn failures_of_mpeg_1_and_the_substream_are_labelled() {
     stage.mpeg1.0.send_replace(Does::Refuse("no ffmpeg"));
     let _main = stage.camera.follow(Quality::Main);
     let viewer = stage.camera.follow_mpeg1(Quality::Main);
-    stage.told("live", Some("MPEG-1: no ffmpeg")).await;
+    stage.wait_for("live", Some("MPEG-1: no ffmpeg")).await;
     drop(viewer);
-    stage.told("live", None).await;
+    stage.wait_for("live", None).await;
     // The main stream plays, so the camera is live; the substream's failure is reported
     // too.
     stage.sub.0.send_replace(Does::Refuse("404"));
     let _tile = stage.camera.follow(Quality::Sub);
-    stage.told("live", Some("substream: 404")).await;
+    stage.wait_for("live", Some("substream: 404")).await;
     stage.sub.0.send_replace(Does::Play(Codec::Jpeg));
-    stage.told("live", None).await;
+    stage.wait_for("live", None).await;
 }

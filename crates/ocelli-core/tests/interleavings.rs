@@ -23,12 +23,12 @@ impl Wake for Task {
 }
 
 /// A socket that accepts a frame, a part of it, or nothing, as scripted.
-struct Told {
+struct ScriptedWrite {
     does: Arc<Mutex<VecDeque<Offered>>>,
     shown: Arc<Mutex<u8>>,
 }
 
-impl DirectWrite for Told {
+impl DirectWrite for ScriptedWrite {
     fn offer(&mut self, frame: &Frame) -> Offered {
         let does = self.does.lock().unwrap().pop_front();
         let does = does.unwrap_or(Offered::Declined);
@@ -72,8 +72,8 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
         step = match step.take().unwrap_or(Step::TakeBack) {
             Step::TakeBack => {
                 task.0.store(false, SeqCst);
-                if let Some(begun) = ready.stop_direct_write() {
-                    *shown.lock().unwrap() = begun.frame.payload()[0];
+                if let Some(started) = ready.stop_direct_write() {
+                    *shown.lock().unwrap() = started.frame.payload()[0];
                 }
                 Some(Step::Pull)
             }
@@ -88,7 +88,7 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
             },
             Step::Lend => {
                 let (does, shown) = (does.clone(), shown.clone());
-                ready.start_direct_write(|| Box::new(Told { does, shown }));
+                ready.start_direct_write(|| Box::new(ScriptedWrite { does, shown }));
                 None
             }
         };
@@ -99,7 +99,7 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
 
 #[test]
 fn a_sleeping_viewer_has_the_newest_frame() {
-    let answers = [Offered::Sent, Offered::Begun(1), Offered::Declined];
+    let answers = [Offered::Sent, Offered::Partial(1), Offered::Declined];
     for first in answers {
         for second in answers {
             let orders = every_order(|schedule| run(schedule, [first, second]));

@@ -191,12 +191,15 @@ async fn the_wait_for_a_session_that_does_not_end_is_limited() {
     stage.hub.add(camera).expect("a free room");
     stage.opened(1).await;
     let changed = stage.camera(&stage.hub, "door", true);
-    let begun = Instant::now();
+    let started = Instant::now();
     let changed = stage.hub.replace(changed).expect("the room exists");
-    assert!(begun.elapsed().is_zero(), "the change itself does not wait");
+    assert!(
+        started.elapsed().is_zero(),
+        "the change itself does not wait"
+    );
     assert_eq!(changed.status().state.name(), "starting");
     stage.opened(2).await;
-    let waited = begun.elapsed();
+    let waited = started.elapsed();
     let limit = CLOSE_TIMEOUT + Duration::from_millis(50);
     assert!((CLOSE_TIMEOUT..limit).contains(&waited), "{waited:?}");
 }

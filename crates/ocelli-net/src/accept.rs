@@ -1,10 +1,10 @@
 //! Accepts TCP streams within the connection limits and starts to serve them.
 
 use crate::connection::{Connection, ConnectionFacts};
-use crate::conversation::{PortRoutes, serve};
 use crate::counts::Refusal;
-use crate::front::Front;
+use crate::http_server::{PortRoutes, serve};
 use crate::limits::LimitReached;
+use crate::server_state::ServerState;
 use ocelli_core::PeerKind;
 use std::io;
 use std::sync::Arc;
@@ -35,41 +35,44 @@ pub async fn back_off_after(error: &io::Error) {
 /// The peer has already disconnected.
 pub fn into_connection(
     stream: TcpStream,
-    front: &Front,
+    server_state: &ServerState,
 ) -> io::Result<(Connection, ConnectionFacts, bool)> {
-    let proxy = front.proxies.trusts(stream.peer_addr()?.ip());
+    let proxy = server_state.proxies.trusts(stream.peer_addr()?.ip());
     let kind = if proxy {
         PeerKind::Proxy
     } else {
         PeerKind::Connection
     };
-    let (connection, facts) = Connection::new(stream, front.budgets.budget(kind))?;
+    let (connection, facts) = Connection::new(stream, server_state.budgets.budget(kind))?;
     Ok((connection, facts, proxy))
 }
 
 /// Serves one connection in a new task on the current runtime.
-pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
-    let (mut connection, facts, proxy) = match into_connection(stream, front) {
+pub fn accept(stream: TcpStream, server_state: &Arc<ServerState>, port_routes: &PortRoutes) {
+    let (mut connection, facts, proxy) = match into_connection(stream, server_state) {
         Ok(taken) => taken,
         Err(error) => {
             tracing::debug!(%error, "a client disconnected while it was being accepted");
             return;
         }
     };
-    match front.connection_limiter.enter(facts.remote.ip(), proxy) {
+    match server_state
+        .connection_limiter
+        .enter(facts.remote.ip(), proxy)
+    {
         Ok(slot) => connection.hold_slot(slot),
         Err(limit) => {
-            front.refused(Refusal::Connections, facts.remote, limit.message());
+            server_state.refused(Refusal::Connections, facts.remote, limit.message());
             // A TLS handshake would cost more than the rejection saves.
-            if front.tls.is_none() {
-                reject(connection, limit, front);
+            if server_state.tls.is_none() {
+                reject(connection, limit, server_state);
             }
             return;
         }
     }
-    let serving = serve(connection, facts, front.clone(), port_routes.clone());
-    let stopping = front.stopping.clone();
-    front.tasks.spawn(async move {
+    let serving = serve(connection, facts, server_state.clone(), port_routes.clone());
+    let stopping = server_state.stopping.clone();
+    server_state.tasks.spawn(async move {
         tokio::select! {
             () = serving => {}
             () = stopping.cancelled() => {}
@@ -79,14 +82,14 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
 
 /// Sends a 503 response to a client that exceeds a connection limit. The task ends after
 /// `TEARDOWN_GRACE`, so few rejected connections exist at a time.
-fn reject(mut connection: Connection, limit: LimitReached, front: &Front) {
+fn reject(mut connection: Connection, limit: LimitReached, server_state: &ServerState) {
     let message = limit.message();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Length: {}\r\nRetry-After: 10\r\nConnection: close\r\n\r\n{message}\n",
         message.len() + 1
     );
-    front.tasks.spawn(async move {
+    server_state.tasks.spawn(async move {
         let sending = async {
             connection.write_all(answer.as_bytes()).await?;
             connection.shutdown().await

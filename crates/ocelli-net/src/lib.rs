@@ -5,11 +5,11 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`front`] | server state that all connections share |
+//! | [`server_state`] | server state that all connections share |
 //! | [`accept`] | accepting TCP streams and starting to serve them |
 //! | [`connection`], `frames` | one connection, read within its budget; counting its WebSocket frames |
 //! | [`request`] | facts about one request: client address, host and page origin |
-//! | [`conversation`] | HTTP on one connection, and the checks of each request before routing |
+//! | [`http_server`] | HTTP on one connection, and the checks of each request before routing |
 //! | [`tls`] | TLS and the hub's certificate |
 //! | [`origin_policy`], [`proxy`] | the Host and Origin policy; headers of trusted reverse proxies |
 //! | [`limits`], [`throttle`] | connection limits; token-bucket rate limits |
@@ -20,16 +20,16 @@
 
 pub mod accept;
 pub mod connection;
-pub mod conversation;
 pub mod counts;
 mod frames;
-pub mod front;
+pub mod http_server;
 pub mod limits;
 pub mod origin_policy;
 pub mod outgoing;
 pub mod plain;
 pub mod proxy;
 pub mod request;
+pub mod server_state;
 pub mod throttle;
 pub mod tls;
 pub mod wake_flag;

@@ -61,9 +61,9 @@ impl Default for Limits {
 
 /// Returns the limit of connections for this many file descriptors.
 fn connections(descriptors: Option<u64>) -> usize {
-    let descriptors = descriptors.and_then(|most| usize::try_from(most).ok());
-    descriptors.map_or(UNBOUNDED, |most| {
-        most.saturating_sub(RESERVE).clamp(64, UNBOUNDED)
+    let descriptors = descriptors.and_then(|max| usize::try_from(max).ok());
+    descriptors.map_or(UNBOUNDED, |max| {
+        max.saturating_sub(RESERVE).clamp(64, UNBOUNDED)
     })
 }
 
@@ -130,7 +130,7 @@ impl ConnectionLimiter {
     }
 
     /// Returns the limit of connections in total.
-    pub fn most(&self) -> usize {
+    pub fn max(&self) -> usize {
         self.connections
     }
 

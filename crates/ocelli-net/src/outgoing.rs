@@ -434,9 +434,9 @@ mod tests {
             assert!(slow.is_err(), "a slow client is not stalled");
             piece.advance(1);
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         flow.stalled().await;
-        assert_eq!(begun.elapsed(), STALL_LIMIT);
+        assert_eq!(started.elapsed(), STALL_LIMIT);
         drop(piece);
         let end = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         assert!(end.is_none());

@@ -348,17 +348,23 @@ mod tests {
         );
         let client = ("203.0.113.9:0".into(), false, None);
         assert_eq!(client_of(&["X-Forwarded-For"], &lines), client);
-        let usual = ["X-Forwarded-For", "X-Forwarded-Proto"];
+        let default_headers = ["X-Forwarded-For", "X-Forwarded-Proto"];
         let client = ("203.0.113.9:0".into(), true, None);
-        assert_eq!(client_of(&usual, &lines), client);
-        assert_eq!(client_of(&usual, &lines[..1]), (proxy(), false, None));
+        assert_eq!(client_of(&default_headers, &lines), client);
+        assert_eq!(
+            client_of(&default_headers, &lines[..1]),
+            (proxy(), false, None)
+        );
         assert_eq!(
             client_of(&["X-Forwarded-Host"], &lines),
             (proxy(), false, host)
         );
         assert_eq!(client_of(&[], &lines), (proxy(), false, None));
-        let usual = usual.map(str::to_owned);
-        assert_eq!(ProxyHeaders::parse(&usual), Ok(ProxyHeaders::default()));
+        let default_headers = default_headers.map(str::to_owned);
+        assert_eq!(
+            ProxyHeaders::parse(&default_headers),
+            Ok(ProxyHeaders::default())
+        );
         for bad in [
             &["X-Real-IP"][..],
             &[""],

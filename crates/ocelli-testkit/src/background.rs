@@ -29,7 +29,7 @@ impl<S: Default + Send + 'static> Background<S> {
         let shared = Arc::<Shared<S>>::default();
         let own = shared.clone();
         let thread = thread::spawn(move || {
-            while own.goes_on() {
+            while own.is_running() {
                 if once(&own).is_err() {
                     failed(&mut own.lock());
                     thread::sleep(pause);
@@ -61,7 +61,7 @@ impl<S> Drop for Background<S> {
 
 impl<S> Shared<S> {
     /// Returns false once the owner is being dropped.
-    pub fn goes_on(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         !self.ending.load(Ordering::Relaxed)
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Pictures that are later than this are skipped.
 const LATE: Duration = Duration::from_millis(200);
 
@@ -150,8 +150,8 @@ fn send(feed: Feed, listener: &TcpListener, end: &AtomicBool) {
 fn answer(mut stream: TcpStream) -> Option<(usize, TcpStream)> {
     stream.set_nonblocking(false).ok()?;
     stream.set_nodelay(true).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(TIMEOUT)).ok()?;
     let head = read_head(&mut stream).ok()?;
     let path = head.split_whitespace().nth(1)?;
     let number: usize = path.rsplit('/').next()?.parse().ok()?;

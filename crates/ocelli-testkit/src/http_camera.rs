@@ -55,7 +55,7 @@ impl Default for HttpCameraOptions {
 /// | `/slow` | each part in ten pieces over 300 ms |
 /// | `/still.jpg` | one picture |
 /// | `/slow.jpg` | one picture, over a second |
-/// | `/freeze` | one picture, then silence |
+/// | `/suspend` | one picture, then silence |
 /// | `/silent` | headers, then silence |
 /// | `/dead` | not even headers |
 /// | `/close` | one picture, then the end |
@@ -96,12 +96,12 @@ impl HttpCamera {
             started: Instant::now(),
             counts: Mutex::default(),
         });
-        let ours = shared.clone();
+        let own = shared.clone();
         let accepting = tokio::spawn(async move {
             // Dropping this task drops the connections too.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let shared = ours.clone();
+                let shared = own.clone();
                 connections.spawn(async move {
                     let _ = shared.answer(stream).await;
                 });

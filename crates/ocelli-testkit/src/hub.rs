@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const ANNOUNCEMENT: &str = "listening on ";
 
 /// A builder for a hub process.
@@ -100,7 +100,7 @@ impl HubBuilder {
             .expect("the ocelli binary can be started");
         let stdout = Lines::read(process.stdout.take().expect("standard output is a pipe"));
         let stderr = Lines::read(process.stderr.take().expect("standard error is a pipe"));
-        let announced = stdout.wait(0, PATIENCE, |line| line.starts_with(ANNOUNCEMENT));
+        let announced = stdout.wait(0, TIMEOUT, |line| line.starts_with(ANNOUNCEMENT));
         let announced = announced.as_deref().and_then(|line| {
             let (scheme, address) = line.strip_prefix(ANNOUNCEMENT)?.split_once("://")?;
             let address = address.trim_end_matches('/').parse().ok()?;
@@ -121,8 +121,8 @@ impl HubBuilder {
             }
             None => {
                 let status = hub.wait(Duration::from_secs(2));
-                let said = hub.stderr();
-                Err((status, said))
+                let log = hub.stderr();
+                Err((status, log))
             }
         }
     }
@@ -220,9 +220,9 @@ impl Hub {
     /// Stops it with SIGTERM. Returns its exit status and how long that took, or `None` if it has
     /// not exited within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> Option<(ExitStatus, Duration)> {
-        let begun = Instant::now();
+        let started = Instant::now();
         self.signal(Signal::TERM);
-        self.wait(limit).map(|status| (status, begun.elapsed()))
+        self.wait(limit).map(|status| (status, started.elapsed()))
     }
 
     /// Returns its running child processes and their descendants.

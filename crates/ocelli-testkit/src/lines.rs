@@ -21,19 +21,19 @@ impl Lines {
     /// Reads `pipe` to its end in a separate thread.
     pub fn read(pipe: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
-        let ours = lines.clone();
+        let own = lines.clone();
         thread::spawn(move || {
             let mut reader = BufReader::new(pipe);
             let mut line = Vec::new();
             // Bytes that are not UTF-8 must not end the loop.
             while matches!(reader.read_until(b'\n', &mut line), Ok(count) if count > 0) {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-                ours.state().lines.push(text);
-                ours.shared.1.notify_all();
+                own.state().lines.push(text);
+                own.shared.1.notify_all();
                 line.clear();
             }
-            ours.state().ended = true;
-            ours.shared.1.notify_all();
+            own.state().ended = true;
+            own.shared.1.notify_all();
         });
         lines
     }

@@ -17,13 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The default time limit of a read or a write.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One connection.
 pub struct Link {
     stream: TcpStream,
     tls: Option<Box<Connection>>,
-    patience: Duration,
+    time_limit: Duration,
 }
 
 impl Link {
@@ -32,7 +32,7 @@ impl Link {
     /// # Errors
     /// Returns an error if the connection fails.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        Self::new(TcpStream::connect_timeout(&address, PATIENCE)?)
+        Self::new(TcpStream::connect_timeout(&address, TIMEOUT)?)
     }
 
     /// Connects to `address` without TLS, from one of this machine's addresses.
@@ -59,7 +59,7 @@ impl Link {
         Ok(Self {
             stream,
             tls: None,
-            patience: PATIENCE,
+            time_limit: TIMEOUT,
         })
     }
 
@@ -94,15 +94,15 @@ impl Link {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if tls.wants_write() || tls.is_handshaking() {
-                self.wait(self.patience)?;
+                self.wait(self.time_limit)?;
             }
         }
         Ok(self)
     }
 
     /// Sets the time limit of reads and writes.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    pub fn set_timeout(&mut self, time_limit: Duration) {
+        self.time_limit = time_limit;
     }
 
     /// The TCP connection.
@@ -122,13 +122,13 @@ impl Link {
     /// Returns an error if the connection failed.
     pub fn pump(&mut self, out: &[u8], mut taken: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
         let mut buffer = [0; 16 * 1024];
-        let mut came = 0;
+        let mut received = 0;
         // Bounded, so that a fast peer cannot prevent writing.
-        while came < 64 * 1024 {
+        while received < 64 * 1024 {
             match self.read_now(&mut buffer)? {
                 Some(0) => return Ok(None),
                 Some(count) => {
-                    came += count;
+                    received += count;
                     taken(&buffer[..count]);
                 }
                 None => break,
@@ -156,9 +156,9 @@ impl Link {
         if writing || pending {
             flags |= PollFlags::OUT;
         }
-        let mut asked = [PollFd::new(&self.stream, flags)];
+        let mut fds = [PollFd::new(&self.stream, flags)];
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
-        match poll(&mut asked, Some(&limit)) {
+        match poll(&mut fds, Some(&limit)) {
             Err(rustix::io::Errno::INTR) => Ok(false),
             ready => Ok(ready? > 0),
         }
@@ -234,7 +234,7 @@ impl Read for Link {
                 return Ok(count);
             }
             self.flush()?;
-            self.wait(self.patience)?;
+            self.wait(self.time_limit)?;
         }
     }
 }
@@ -244,7 +244,7 @@ impl Write for Link {
         loop {
             match self.write_now(bytes)? {
                 0 if bytes.is_empty() => return Ok(0),
-                0 if !self.wait_writable(self.patience)? => {
+                0 if !self.wait_writable(self.time_limit)? => {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
                 0 => {}
@@ -262,7 +262,7 @@ impl Write for Link {
             if !tls.wants_write() {
                 return Ok(());
             }
-            if !self.wait_writable(self.patience)? {
+            if !self.wait_writable(self.time_limit)? {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }
@@ -271,9 +271,9 @@ impl Write for Link {
 
 impl Link {
     fn wait_writable(&self, limit: Duration) -> io::Result<bool> {
-        let mut asked = [PollFd::new(&self.stream, PollFlags::OUT)];
+        let mut fds = [PollFd::new(&self.stream, PollFlags::OUT)];
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
-        Ok(poll(&mut asked, Some(&limit))? > 0)
+        Ok(poll(&mut fds, Some(&limit))? > 0)
     }
 }
 
@@ -282,7 +282,7 @@ impl Link {
 ///
 /// # Errors
 /// Returns an error if the authority's certificate can't be read.
-pub fn trusting(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientConfig>> {
+pub fn client_config(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(authority).map_err(io::Error::other)?;
     roots.add(certificate).map_err(io::Error::other)?;

@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rtsp_server.py");
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The authentication a viewer must use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,11 +152,11 @@ impl RtspServer {
         let running = self.running.as_mut().expect("the RTSP server runs");
         let seen = running.answers.count();
         writeln!(running.commands, "{question}").expect("the RTSP server takes a command");
-        let answer = running.answers.wait(seen, PATIENCE, |_| true);
-        let count = answer
+        let response = running.answers.wait(seen, TIMEOUT, |_| true);
+        let count = response
             .as_deref()
             .and_then(|line| line.split_once(' ')?.1.parse().ok());
-        count.unwrap_or_else(|| panic!("the RTSP server answered {answer:?} to {question:?}"))
+        count.unwrap_or_else(|| panic!("the RTSP server answered {response:?} to {question:?}"))
     }
 
     /// Kills the server (SIGKILL), which closes its connections, and waits until it is gone.
@@ -195,7 +195,7 @@ impl RtspServer {
             .expect("/usr/bin/python3 can be started");
         let commands = process.stdin.take().expect("standard input is a pipe");
         let answers = Lines::read(process.stdout.take().expect("standard output is a pipe"));
-        let first = answers.wait(0, PATIENCE, |_| true);
+        let first = answers.wait(0, TIMEOUT, |_| true);
         self.running = Some(Running {
             process,
             commands,
@@ -209,12 +209,12 @@ impl RtspServer {
     }
 
     /// Stops its process (SIGSTOP): connections stay open, and nothing more is sent.
-    pub fn freeze(&self) {
+    pub fn suspend(&self) {
         self.signal(Signal::STOP);
     }
 
     /// Resumes its process (SIGCONT).
-    pub fn thaw(&self) {
+    pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 

@@ -16,20 +16,20 @@ pub struct Socket {
 
 impl Socket {
     /// Connects and requests `path`; `more` contains additional header lines, each with its
-    /// line end. If nothing arrives for `patience`, this and later calls fail.
+    /// line end. If nothing arrives for `time_limit`, this and later calls fail.
     ///
     /// # Errors
     /// Returns an error if the connection or the upgrade fails.
-    pub fn open(address: SocketAddr, path: &str, more: &str, patience: Duration) -> Result<Self> {
-        Self::over(Link::connect(address)?, path, more, patience)
+    pub fn open(address: SocketAddr, path: &str, more: &str, time_limit: Duration) -> Result<Self> {
+        Self::over(Link::connect(address)?, path, more, time_limit)
     }
 
     /// Requests `path` over an existing connection.
     ///
     /// # Errors
     /// Returns an error if the upgrade fails.
-    pub fn over(mut link: Link, path: &str, more: &str, patience: Duration) -> Result<Self> {
-        link.set_patience(patience);
+    pub fn over(mut link: Link, path: &str, more: &str, time_limit: Duration) -> Result<Self> {
+        link.set_timeout(time_limit);
         let address = link.stream().peer_addr()?;
         let request = wire::request(address, path, more);
         link.write_all(request.as_bytes())?;
@@ -46,17 +46,17 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::open`].
-    pub fn wall(address: SocketAddr, cameras: &str, patience: Duration) -> Result<Self> {
-        Self::wall_over(Link::connect(address)?, cameras, patience)
+    pub fn wall(address: SocketAddr, cameras: &str, time_limit: Duration) -> Result<Self> {
+        Self::wall_over(Link::connect(address)?, cameras, time_limit)
     }
 
     /// The same over an existing connection.
     ///
     /// # Errors
     /// As [`Socket::over`].
-    pub fn wall_over(link: Link, cameras: &str, patience: Duration) -> Result<Self> {
+    pub fn wall_over(link: Link, cameras: &str, time_limit: Duration) -> Result<Self> {
         let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
-        let mut socket = Self::over(link, "/ws/cameras", more, patience)?;
+        let mut socket = Self::over(link, "/ws/cameras", more, time_limit)?;
         socket.text(&format!(r#"{{"cmd":"subscribe","cameras":[{cameras}]}}"#))?;
         Ok(socket)
     }

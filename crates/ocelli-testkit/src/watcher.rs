@@ -12,9 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A wall that receives nothing for this long counts as disconnected.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// The wait before it connects again.
-const AGAIN: Duration = Duration::from_millis(200);
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// What a watcher saw since the last call.
 #[derive(Default)]
@@ -37,7 +37,7 @@ struct State {
 }
 
 impl State {
-    fn came(&mut self, camera: &str) {
+    fn record_picture(&mut self, camera: &str) {
         let now = Instant::now();
         self.seen.frames += 1;
         if let Some(last) = self.last.insert(camera.to_owned(), now) {
@@ -72,12 +72,12 @@ impl Watcher {
     pub fn jsmpeg(address: SocketAddr, room: &str) -> Self {
         let path = format!("/live/jsmpeg?app=live&room={room}");
         Self::run(move |shared| {
-            let mut socket = Socket::open(address, &path, "", PATIENCE)?;
+            let mut socket = Socket::open(address, &path, "", TIMEOUT)?;
             // The hub sends the size even if its camera is down.
             socket.message()?;
-            while shared.goes_on() {
+            while shared.is_running() {
                 socket.message()?;
-                shared.lock().came("jsmpeg");
+                shared.lock().record_picture("jsmpeg");
             }
             Ok(())
         })
@@ -85,7 +85,7 @@ impl Watcher {
 
     fn run(once: impl Fn(&Shared<State>) -> Result<()> + Send + 'static) -> Self {
         let failed = |state: &mut State| state.seen.breaks += 1;
-        Self(Background::start(once, failed, AGAIN))
+        Self(Background::start(once, failed, RETRY_DELAY))
     }
 
     /// Returns what it saw since the last call. A camera without a new picture counts with the
@@ -113,7 +113,7 @@ impl Watcher {
     /// # Errors
     /// Returns an error that names the missing cameras if they are not live within the limit.
     pub fn until_live(&self, cameras: &[&str], limit: Duration) -> Result<Duration> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let live = self.live(Duration::from_millis(900));
             let missing = cameras
@@ -121,9 +121,9 @@ impl Watcher {
                 .filter(|camera| !live.iter().any(|one| one == *camera));
             let missing: Vec<_> = missing.collect();
             if missing.is_empty() {
-                return Ok(begun.elapsed());
+                return Ok(started.elapsed());
             }
-            if begun.elapsed() > limit {
+            if started.elapsed() > limit {
                 return Err(format!("still not live after {limit:?}: {missing:?}").into());
             }
             thread::sleep(Duration::from_millis(50));
@@ -132,15 +132,15 @@ impl Watcher {
 }
 
 fn watch(link: Link, cameras: &str, shared: &Shared<State>) -> Result<()> {
-    let mut socket = Socket::wall_over(link, cameras, PATIENCE)?;
-    while shared.goes_on() {
+    let mut socket = Socket::wall_over(link, cameras, TIMEOUT)?;
+    while shared.is_running() {
         let frame = socket.frame()?;
         let mut state = shared.lock();
         if let Some(stamp) = jpeg::stamp(&frame.picture) {
             let age = Duration::from_micros(jpeg::now_micros().saturating_sub(stamp.micros));
             state.seen.age = state.seen.age.max(age);
         }
-        state.came(&frame.camera);
+        state.record_picture(&frame.camera);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ pub use crate::wire::KEY;
 /// The `Sec-WebSocket-Accept` value for the key.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The head of an HTTP response.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl RawSocket {
             format!("Sec-WebSocket-Protocol: {name}\r\n")
         });
         let request = wire::request(address, path, &offer);
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer to the handshake");
         assert_eq!(head.status, 101, "{head:?}");
         let header = |name| head.get(name).map(str::to_ascii_lowercase);
@@ -124,15 +124,15 @@ impl RawSocket {
     }
 
     /// Sends these bytes unchanged. A peer that has disconnected is noticed when reading.
-    pub async fn say(&mut self, bytes: &[u8]) {
-        let _ = timeout(PATIENCE, self.stream.write_all(bytes)).await;
+    pub async fn send_raw(&mut self, bytes: &[u8]) {
+        let _ = timeout(TIMEOUT, self.stream.write_all(bytes)).await;
     }
 
     /// Reads the head of an HTTP response. Returns `None` if the peer disconnects instead.
     pub async fn head(&mut self) -> Option<Head> {
         let mut text = Vec::new();
         while !text.ends_with(b"\r\n\r\n") {
-            text.push(timeout(PATIENCE, self.stream.read_u8()).await.ok()?.ok()?);
+            text.push(timeout(TIMEOUT, self.stream.read_u8()).await.ok()?.ok()?);
         }
         let text = String::from_utf8_lossy(&text).into_owned();
         let mut lines = text.lines();
@@ -154,7 +154,7 @@ impl RawSocket {
             .get("content-length")
             .and_then(|length| length.parse().ok());
         let mut limited = (&mut self.stream).take(length.unwrap_or(1 << 20));
-        let _ = timeout(PATIENCE, limited.read_to_end(&mut body)).await;
+        let _ = timeout(TIMEOUT, limited.read_to_end(&mut body)).await;
         String::from_utf8_lossy(&body).into_owned()
     }
 
@@ -188,7 +188,7 @@ impl RawSocket {
                 .zip(mask.iter().cycle())
                 .map(|(byte, mask)| byte ^ mask),
         );
-        self.say(&bytes).await;
+        self.send_raw(&bytes).await;
     }
 
     /// Sends a text message.
@@ -203,10 +203,10 @@ impl RawSocket {
     pub async fn next(&mut self, limit: Duration) -> io::Result<Option<Frame>> {
         // Not `readable`, which can still be true for bytes that were already read.
         match timeout(limit, self.stream.peek(&mut [0])).await {
-            Ok(begun) => begun.map(drop)?,
+            Ok(started) => started.map(drop)?,
             Err(_) => return Ok(None),
         }
-        let whole = timeout(PATIENCE, self.frame()).await;
+        let whole = timeout(TIMEOUT, self.frame()).await;
         whole
             .map_err(|_| io::Error::other("timed out in the middle of a frame"))?
             .map(Some)

@@ -17,11 +17,11 @@ async fn frames_are_sent_and_received_unchanged() {
         while !request.ends_with(b"\r\n\r\n") {
             request.push(stream.read_u8().await.expect("the request"));
         }
-        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        let response = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
                       Sec-WebSocket-Protocol: ocelli.v2\r\n\r\n";
         stream
-            .write_all(answer.as_bytes())
+            .write_all(response.as_bytes())
             .await
             .expect("the response is sent");
         let mut hello = [0; 2 + 4 + 5];

@@ -85,7 +85,7 @@ impl<'writer> FormatFields<'writer> for Fields {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
         let mut line = Line {
             writer,
-            begun: false,
+            started: false,
             done: Ok(()),
         };
         fields.record(&mut line);
@@ -96,13 +96,13 @@ impl<'writer> FormatFields<'writer> for Fields {
 /// Visitor that writes the fields of one event as text.
 struct Line<'writer> {
     writer: Writer<'writer>,
-    begun: bool,
+    started: bool,
     done: fmt::Result,
 }
 
 impl Line<'_> {
     fn write(&mut self, name: &str, value: &str) -> fmt::Result {
-        if std::mem::replace(&mut self.begun, true) {
+        if std::mem::replace(&mut self.started, true) {
             self.writer.write_char(' ')?;
         }
         match (name, self.writer.has_ansi_escapes()) {

@@ -12,7 +12,7 @@ use axum::Router;
 use ocelli_core::State;
 use ocelli_media::all_children_ended;
 use ocelli_net::accept::{accept, back_off_after};
-use ocelli_net::conversation::PortRoutes;
+use ocelli_net::http_server::PortRoutes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -60,10 +60,12 @@ impl Services {
 /// Serves `services` on `listener` until `shutdown` is ready, then ends every source and
 /// every connection.
 pub async fn run(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
-    let Identity { front, hub, .. } = &*services.identity;
+    let Identity {
+        server_state, hub, ..
+    } = &*services.identity;
     let plaintext_routes = trust::routes(services.authority.clone());
-    let port_routes = PortRoutes::new(services.routes(), plaintext_routes, front.clone());
-    front
+    let port_routes = PortRoutes::new(services.routes(), plaintext_routes, server_state.clone());
+    server_state
         .tasks
         .spawn(reauthorize_periodically(services.identity.clone()));
     tokio::pin!(shutdown);
@@ -73,25 +75,25 @@ pub async fn run(listener: TcpListener, services: Services, shutdown: impl Futur
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => accept(stream, front, &port_routes),
+            Ok((stream, _)) => accept(stream, server_state, &port_routes),
             Err(error) => back_off_after(&error).await,
         }
     }
     drop(listener);
-    front.stopping.cancel();
+    server_state.stopping.cancel();
     let awake = hub
         .cameras()
         .iter()
         .any(|camera| camera.status().state != State::Idle);
     hub.stop();
-    front.tasks.close();
+    server_state.tasks.close();
     let teardown = async {
         if awake {
             tokio::time::sleep(TEARDOWN_GRACE).await;
         }
     };
     // Tasks that have not ended by then end with the runtime.
-    let closing = tokio::time::timeout(CLOSE_TIMEOUT, front.tasks.wait());
+    let closing = tokio::time::timeout(CLOSE_TIMEOUT, server_state.tasks.wait());
     let _ = tokio::join!(closing, teardown);
     let _ = tokio::time::timeout(CHILD_TIMEOUT, all_children_ended()).await;
     services.telemetry.stop().await;

@@ -22,7 +22,7 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let origin_policy = &Arc::<Identity>::from_ref(state).front.origin_policy;
+        let origin_policy = &Arc::<Identity>::from_ref(state).server_state.origin_policy;
         let peer = parts.extensions.get::<Peer>();
         let origin = peer.map(|peer| origin_policy.own_address(peer));
         Ok(Self {

@@ -11,7 +11,7 @@ const MAX_SMJPEG_CHUNK: u32 = 64 << 10;
 /// SMJPEG reader that charges a budget.
 pub struct Smjpeg<R> {
     input: BufReader<Metered<R>>,
-    begun: bool,
+    started: bool,
 }
 
 impl<R: AsyncRead + Unpin> Smjpeg<R> {
@@ -19,7 +19,7 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
     pub fn new(input: R, budget: Budget) -> Self {
         Self {
             input: BufReader::new(Metered::new(input, budget)),
-            begun: false,
+            started: false,
         }
     }
 
@@ -28,13 +28,13 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
     /// # Errors
     /// The input is cut off or is not SMJPEG.
     pub async fn next(&mut self) -> io::Result<Option<(u32, FrameBuffer)>> {
-        if !self.begun {
+        if !self.started {
             let mut magic = [0; 16];
             self.input.read_exact(&mut magic).await?;
             if magic[..8] != *b"\0\nSMJPEG" {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            self.begun = true;
+            self.started = true;
         }
         loop {
             let mut tag = [0; 4];
@@ -70,7 +70,7 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
 /// written.
 pub struct Avi<R> {
     input: BufReader<Metered<R>>,
-    begun: bool,
+    started: bool,
 }
 
 /// The longest MPEG-1 picture that is accepted.
@@ -81,7 +81,7 @@ impl<R: AsyncRead + Unpin> Avi<R> {
     pub fn new(input: R, budget: Budget) -> Self {
         Self {
             input: BufReader::new(Metered::new(input, budget)),
-            begun: false,
+            started: false,
         }
     }
 
@@ -90,13 +90,13 @@ impl<R: AsyncRead + Unpin> Avi<R> {
     /// # Errors
     /// The input has ended or is not AVI.
     pub async fn next(&mut self) -> io::Result<FrameBuffer> {
-        if !self.begun {
+        if !self.started {
             let mut magic = [0; 12];
             self.input.read_exact(&mut magic).await?;
             if magic[..4] != *b"RIFF" || magic[8..] != *b"AVI " {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            self.begun = true;
+            self.started = true;
         }
         loop {
             let mut tag = [0; 4];

@@ -63,12 +63,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pictures_above_the_rate_are_throttled() {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut pace = Pace::new(48.0);
         for _ in 0..108 {
             pace.wait().await;
         }
-        let took = begun.elapsed().as_secs_f64();
+        let took = started.elapsed().as_secs_f64();
         assert!((2.0..2.2).contains(&took), "{took}");
         // Pictures within the rate are not delayed.
         for _ in 0..24 {

@@ -290,9 +290,9 @@ fn create_certificate(data: &Path, key: &KeyPair) -> Result<Certificate, TlsErro
         .map_err(|error| TlsError::new(error.to_string()))?;
     let (path, pem) = (data.join(CERTIFICATE_FILE), made.pem());
     // Written atomically, because an existing file is trusted.
-    let begun = data.join("ca.pem.new");
-    std::fs::write(&begun, &pem)
-        .and_then(|()| std::fs::rename(&begun, &path))
+    let started = data.join("ca.pem.new");
+    std::fs::write(&started, &pem)
+        .and_then(|()| std::fs::rename(&started, &path))
         .map_err(|error| TlsError::of_file(&path, error))?;
     tracing::info!(path = %path.display(), "created a certificate authority for this hub");
     Ok(Certificate {

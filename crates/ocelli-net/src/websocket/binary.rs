@@ -97,10 +97,10 @@ impl Binary {
         let header = self.header.bytes();
         while self.written < header.len() + self.payload.len() {
             let header_left = header.get(self.written..).unwrap_or_default();
-            let begun = self.written.saturating_sub(header.len());
+            let started = self.written.saturating_sub(header.len());
             let left = [
                 IoSlice::new(header_left),
-                IoSlice::new(&self.payload[begun..]),
+                IoSlice::new(&self.payload[started..]),
             ];
             // An empty first slice does no harm.
             let writing = Pin::new(&mut *connection).poll_write_vectored(cx, &left);

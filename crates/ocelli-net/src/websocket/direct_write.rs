@@ -49,7 +49,7 @@ impl DirectWrite for Direct {
                 if sent == header.len() + message.len() {
                     Offered::Sent
                 } else {
-                    Offered::Begun(sent)
+                    Offered::Partial(sent)
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use super::{ReadLimits, Socket};
 use crate::counts::Refusal;
-use crate::front::Front;
 use crate::plain::plain;
 use crate::request::Peer;
+use crate::server_state::ServerState;
 use axum::body::Body;
 use axum::response::Response;
 use headers::{HeaderMapExt, SecWebsocketAccept, SecWebsocketKey};
@@ -17,7 +17,7 @@ use http::{Method, Request, StatusCode, Version};
 /// Responds to an upgrade request from a page, and runs `serve` on the socket once it is open.
 /// `protocol` is the chosen subprotocol, which is echoed to the client.
 pub fn upgrade<F, S>(
-    front: &Front,
+    server_state: &ServerState,
     peer: &Peer,
     request: Request<Body>,
     protocol: Option<&'static str>,
@@ -31,7 +31,7 @@ where
     let allowed = allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason));
     let checked = handshake(&request).and_then(|accept| allowed.map(|()| accept));
     switch(
-        front,
+        server_state,
         peer,
         request,
         protocol,
@@ -44,7 +44,7 @@ where
 /// Like [`upgrade`], but for any origin: for sockets that require a key, which a foreign page
 /// does not have, and for sockets that are open to pages of any origin.
 pub fn upgrade_any_origin<F, S>(
-    front: &Front,
+    server_state: &ServerState,
     peer: &Peer,
     request: Request<Body>,
     protocol: Option<&'static str>,
@@ -56,7 +56,15 @@ where
     S: FnOnce(Socket) -> F + Send + 'static,
 {
     let checked = handshake(&request);
-    switch(front, peer, request, protocol, checked, read_limits, serve)
+    switch(
+        server_state,
+        peer,
+        request,
+        protocol,
+        checked,
+        read_limits,
+        serve,
+    )
 }
 
 type Checked = Result<SecWebsocketAccept, (Refusal, StatusCode, String)>;
@@ -66,7 +74,7 @@ fn handshake(request: &Request<Body>) -> Checked {
 }
 
 fn switch<F, S>(
-    front: &Front,
+    server_state: &ServerState,
     peer: &Peer,
     mut request: Request<Body>,
     protocol: Option<&'static str>,
@@ -82,7 +90,7 @@ where
         Ok(accept) => accept,
         Err((why, status, reason)) => {
             let path = request.uri().path();
-            front.refused(why, peer.remote, &format!("{path}: {reason}"));
+            server_state.refused(why, peer.remote, &format!("{path}: {reason}"));
             let mut response = plain(status, &reason);
             if status == StatusCode::UPGRADE_REQUIRED {
                 let headers = response.headers_mut();
@@ -93,9 +101,9 @@ where
             return response;
         }
     };
-    let (remote, budgets) = (peer.remote, front.budgets.clone());
+    let (remote, budgets) = (peer.remote, server_state.budgets.clone());
     let upgraded = hyper::upgrade::on(&mut request);
-    front.tasks.spawn(async move {
+    server_state.tasks.spawn(async move {
         let socket = match upgraded.await {
             Ok(upgraded) => Socket::open(upgraded, read_limits, &budgets),
             Err(error) => {

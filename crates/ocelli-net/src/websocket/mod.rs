@@ -225,8 +225,8 @@ impl Socket {
     /// Ends the direct write that [`Socket::start_direct_write`] allowed. Must be called before any
     /// other use of the socket.
     fn stop_direct_write(&mut self, ready: &Ready, form: Form) {
-        if let Some(begun) = ready.stop_direct_write() {
-            self.binary = Some(Binary::new(begun.frame.into_message(form), begun.sent));
+        if let Some(started) = ready.stop_direct_write() {
+            self.binary = Some(Binary::new(started.frame.into_message(form), started.sent));
             self.writing = true;
             self.stream.get_mut().note_slow();
         }

@@ -6,7 +6,7 @@
 
 use super::{CLOSE_TIMEOUT, Incoming, Socket};
 use crate::counts::{Transport, ViewerGuard};
-use crate::front::Front;
+use crate::server_state::ServerState;
 use crate::wake_flag::WakeFlag;
 use bytes::Bytes;
 use ocelli_core::{Form, Frame, Ready};
@@ -90,13 +90,18 @@ pub struct FrameSender {
 
 impl FrameSender {
     /// Creates a sender for a viewer of this transport and counts the viewer.
-    pub fn new(socket: Socket, form: Form, front: &Front, transport: Transport) -> Self {
+    pub fn new(
+        socket: Socket,
+        form: Form,
+        server_state: &ServerState,
+        transport: Transport,
+    ) -> Self {
         Self {
             socket,
             form,
             wake_flag: WakeFlag::default(),
-            viewer_guard: front.counts.enter(transport),
-            stopping: front.stopping.clone(),
+            viewer_guard: server_state.counts.enter(transport),
+            stopping: server_state.stopping.clone(),
         }
     }
 
@@ -296,7 +301,7 @@ mod tests {
     }
 
     async fn serve<D: Delivery + Send + 'static>(
-        front: &Front,
+        server_state: &ServerState,
         form: Form,
         mut delivery: D,
     ) -> (WebSocketStream<TcpStream>, JoinHandle<D>) {
@@ -304,10 +309,10 @@ mod tests {
         let address = listener.local_addr().expect("its address");
         let client = TcpStream::connect(address).await.expect("a connection");
         let (stream, _) = listener.accept().await.expect("a connection");
-        let budget = front.budgets.budget(PeerKind::Connection);
+        let budget = server_state.budgets.budget(PeerKind::Connection);
         let (connection, _) = Connection::new(stream, budget).expect("a peer");
-        let socket = Socket::over(connection, ReadLimits::VIEWER, &front.budgets);
-        let sender = FrameSender::new(socket, form, front, Transport::Wall);
+        let socket = Socket::over(connection, ReadLimits::VIEWER, &server_state.budgets);
+        let sender = FrameSender::new(socket, form, server_state, Transport::Wall);
         let served = tokio::spawn(async move {
             sender.run(&mut delivery).await;
             delivery
@@ -316,8 +321,8 @@ mod tests {
         (client, served)
     }
 
-    fn front() -> Front {
-        Front::new(OriginPolicy::default(), Budgets::default())
+    fn server_state() -> ServerState {
+        ServerState::new(OriginPolicy::default(), Budgets::default())
     }
 
     async fn next(client: &mut WebSocketStream<TcpStream>) -> Received {
@@ -333,33 +338,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_stopping_hub_takes_precedence_over_the_end_of_a_camera() {
-        let front = front();
+        let server_state = server_state();
         for (stops, expected) in [(false, 1000), (true, 1001)] {
             if stops {
-                front.stopping.cancel();
+                server_state.stopping.cancel();
             }
             let delivery = Scripted {
                 end: true,
                 ..Scripted::default()
             };
-            let (mut client, served) = serve(&front, Form::Bare, delivery).await;
+            let (mut client, served) = serve(&server_state, Form::Bare, delivery).await;
             assert_eq!(code(next(&mut client).await), expected);
             drop(client);
             served.await.expect("served");
-            assert_eq!(front.counts.snapshot(Transport::Wall).viewers, 0);
+            assert_eq!(server_state.counts.snapshot(Transport::Wall).viewers, 0);
         }
     }
 
     #[tokio::test]
     async fn texts_are_sent_before_frames() {
-        let front = front();
+        let server_state = server_state();
         let delivery = Scripted::default();
         delivery.ready.enqueue(0);
         let delivery = Scripted {
             texts: ["one".to_owned(), "two".to_owned()].into(),
             ..delivery
         };
-        let (mut client, _served) = serve(&front, Form::Bare, delivery).await;
+        let (mut client, _served) = serve(&server_state, Form::Bare, delivery).await;
         assert_eq!(next(&mut client).await, Received::text("one"));
         assert_eq!(next(&mut client).await, Received::text("two"));
         assert_eq!(next(&mut client).await, Received::binary(&b"frame"[..]));
@@ -369,7 +374,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_binary_message_closes_the_socket() {
-        let (mut client, served) = serve(&front(), Form::Bare, Scripted::default()).await;
+        let (mut client, served) = serve(&server_state(), Form::Bare, Scripted::default()).await;
         client.send(Received::binary(&b""[..])).await.expect("sent");
         assert_eq!(code(next(&mut client).await), 1003);
         drop(client);
@@ -381,7 +386,7 @@ mod tests {
         let delivery = Scripted::default();
         let ready = delivery.ready.clone();
         let (sent, rare) = (delivery.sent.clone(), delivery.rare.clone());
-        let (mut client, _served) = serve(&front(), Form::Bare, delivery).await;
+        let (mut client, _served) = serve(&server_state(), Form::Bare, delivery).await;
         for _ in 0..100 {
             ready.enqueue(0);
             assert_eq!(next(&mut client).await, Received::binary(&b"frame"[..]));
@@ -396,14 +401,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_direct_write_and_the_task_use_the_same_form() {
-        let front = front();
+        let server_state = server_state();
         let slot = Arc::new(Slot::new("cam", Arc::new(StoppedClock)));
         let taken = Arc::<AtomicUsize>::default();
         let followed = Followed {
             follower: Follower::new(slot.clone(), None),
             taken: taken.clone(),
         };
-        let (mut client, _served) = serve(&front, Form::Plain, followed).await;
+        let (mut client, _served) = serve(&server_state, Form::Plain, followed).await;
         // The task writes the first frame. The publisher writes the second, and begins the third,
         // which is more than the kernel accepts at once. The task completes the third, and writes
         // the fourth, because the viewer now counts as slow.
@@ -420,6 +425,6 @@ mod tests {
             assert!(received.into_data() == message, "frame {at}");
             assert_eq!(taken.load(SeqCst), by_task, "frame {at}");
         }
-        assert_eq!(front.counts.snapshot(Transport::Wall).frames, 4);
+        assert_eq!(server_state.counts.snapshot(Transport::Wall).frames, 4);
     }
 }

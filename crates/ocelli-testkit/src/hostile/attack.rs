@@ -9,7 +9,7 @@ pub const MEGABYTE: u64 = 1_000_000;
 /// that stays over its budget.
 const LONG: f64 = 13.0;
 
-/// Runs an attack until [`Progress::goes_on`] is false.
+/// Runs an attack until [`Progress::is_running`] is false.
 type Run = Box<dyn Fn(&Target, &Progress) -> Result<()> + Send + Sync>;
 
 /// The transport to the hub.

@@ -32,7 +32,7 @@ pub fn run(
     scheme: &str,
     usage: Usage,
     secure: Option<&Arc<ServerConfig>>,
-    answer: impl Fn(Link, &Progress) -> Result<()> + Sync,
+    response: impl Fn(Link, &Progress) -> Result<()> + Sync,
     target: &Target,
     progress: &Progress,
 ) -> Result<()> {
@@ -40,7 +40,7 @@ pub fn run(
     listener.set_nonblocking(true)?;
     let url = format!("{scheme}://{}/hostile", listener.local_addr()?);
     thread::scope(|scope| {
-        scope.spawn(|| serve(&listener, secure, &answer, progress));
+        scope.spawn(|| serve(&listener, secure, &response, progress));
         match usage {
             Usage::Watched(count) => {
                 let watched = (1..=count).map(|number| {
@@ -61,8 +61,8 @@ pub fn run(
                 let camera = target.add_camera("hostile", &url)?;
                 watch(target, &camera.room, progress)?;
                 // Stay until the end of the attack, even if the viewer was disconnected.
-                while progress.goes_on() {
-                    progress.rest(BEAT);
+                while progress.is_running() {
+                    progress.sleep(BEAT);
                 }
                 Ok(())
             }
@@ -98,7 +98,7 @@ fn serve(
 ) {
     thread::scope(|scope| {
         let mut open: Vec<thread::ScopedJoinHandle<'_, ()>> = Vec::new();
-        while progress.goes_on() {
+        while progress.is_running() {
             open.retain(|thread| !thread.is_finished());
             match listener.accept() {
                 Ok((stream, _)) if open.len() < CONNECTIONS => open.push(scope.spawn(move || {
@@ -125,17 +125,17 @@ fn test(url: &str, target: &Target, progress: &Progress) {
     let insecure = url.starts_with("https").then_some(r#","verifyTls":false"#);
     let body = format!(r#"{{"source":"{url}"{}}}"#, insecure.unwrap_or_default());
     let from = target.new_address();
-    while progress.goes_on() {
-        let answer = target.call(from, "POST /api/v1/cameras/test", &target.operator, &body);
-        match answer {
-            Ok((200, answer)) => {
-                let reason = super::target::field(&answer, "reason").unwrap_or(answer);
+    while progress.is_running() {
+        let response = target.call(from, "POST /api/v1/cameras/test", &target.operator, &body);
+        match response {
+            Ok((200, response)) => {
+                let reason = super::target::field(&response, "reason").unwrap_or(response);
                 progress.ended(format!("reported to the operator: {reason}"));
             }
             Ok((status, _)) => progress.ended(format!("reported to the operator: {status}")),
             Err(error) => progress.ended(error),
         }
-        progress.rest(BEAT);
+        progress.sleep(BEAT);
     }
 }
 

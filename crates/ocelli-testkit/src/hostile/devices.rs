@@ -17,11 +17,11 @@ const DEVICES: usize = 4;
 const RATE: f64 = 40.0 * MEGABYTE as f64;
 /// Pictures per second: ten times the default `max_fps`.
 const PICTURES: f64 = 150.0;
-const AGAIN: Duration = Duration::from_millis(200);
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 const BINARY: u8 = 0x82;
-const BEGUN: u8 = 0x02;
-const GOES_ON: u8 = 0x00;
+const FRAGMENT_START: u8 = 0x02;
+const FRAGMENT_CONTINUATION: u8 = 0x00;
 const PING: u8 = 0x89;
 const TEXT: u8 = 0x81;
 
@@ -55,15 +55,15 @@ pub fn attacks() -> Vec<Attack> {
         kind("send meaningless texts", frame(TEXT, b"{}")),
         kind("send truncated pictures", half),
         Kind {
-            opening: frame(BEGUN, b"\xFF\xD8"),
+            opening: frame(FRAGMENT_START, b"\xFF\xD8"),
             ..kind(
                 "send a message that never ends",
-                frame(GOES_ON, &[0; 1_000]),
+                frame(FRAGMENT_CONTINUATION, &[0; 1_000]),
             )
         },
         Kind {
-            opening: frame(BEGUN, b""),
-            ..kind("send empty fragments", frame(GOES_ON, b""))
+            opening: frame(FRAGMENT_START, b""),
+            ..kind("send empty fragments", frame(FRAGMENT_CONTINUATION, b""))
         },
         Kind {
             opening: long[..long.len() / 2].to_vec(),
@@ -78,16 +78,17 @@ pub fn attacks() -> Vec<Attack> {
             let name = format!("{DEVICES} devices that {}", kind.name);
             let pings = kind.again.starts_with(&[PING]);
             let attack = Attack::new("devices", name, move |target, progress| {
-                let keys = (1..=DEVICES).map(|number| target.mint(&format!("hostile-{number}")));
+                let keys =
+                    (1..=DEVICES).map(|number| target.create_key(&format!("hostile-{number}")));
                 let keys: Vec<_> = keys.collect::<Result<_>>()?;
                 thread::scope(|scope| {
                     for key in &keys {
                         scope.spawn(|| {
-                            while progress.goes_on() {
+                            while progress.is_running() {
                                 if let Err(error) = once(&kind, target, &key.path, progress) {
                                     progress.ended(error);
                                 }
-                                progress.rest(AGAIN);
+                                progress.sleep(RETRY_DELAY);
                             }
                         });
                     }

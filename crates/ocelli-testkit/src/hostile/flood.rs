@@ -14,7 +14,7 @@ pub fn flood(
     mut piece: impl FnMut() -> Vec<u8>,
     mut taken: impl FnMut(&[u8]),
 ) -> Option<String> {
-    while progress.goes_on() {
+    while progress.is_running() {
         let piece = piece();
         if let Some(how) = send(link, progress, pace, &piece, &mut taken) {
             return Some(how);
@@ -32,11 +32,11 @@ pub fn send(
     mut taken: impl FnMut(&[u8]),
 ) -> Option<String> {
     let mut left = bytes;
-    while !left.is_empty() && progress.goes_on() {
+    while !left.is_empty() && progress.is_running() {
         match link.pump(left, &mut taken) {
             Ok(Some(0)) => {
                 if let Err(error) = link.wait_ready(true, BEAT) {
-                    return Some(words(&error));
+                    return Some(describe_error(&error));
                 }
             }
             Ok(Some(count)) => {
@@ -48,7 +48,7 @@ pub fn send(
             Err(error) => {
                 // The hub may have sent a reason before it disconnected.
                 let _ = link.pump(&[], &mut taken);
-                return Some(words(&error));
+                return Some(describe_error(&error));
             }
         }
     }
@@ -61,21 +61,21 @@ pub fn listen(
     progress: &Progress,
     mut taken: impl FnMut(&[u8]),
 ) -> Option<String> {
-    while progress.goes_on() {
+    while progress.is_running() {
         match link.pump(&[], &mut taken) {
             Ok(Some(_)) => {}
             Ok(None) => return Some("closed".to_owned()),
-            Err(error) => return Some(words(&error)),
+            Err(error) => return Some(describe_error(&error)),
         }
         if let Err(error) = link.wait_ready(false, BEAT) {
-            return Some(words(&error));
+            return Some(describe_error(&error));
         }
     }
     None
 }
 
 /// Describes an I/O error in a few words, so that equal errors can be counted.
-pub fn words(error: &io::Error) -> String {
+pub fn describe_error(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset".to_owned(),
         io::ErrorKind::UnexpectedEof => "closed".to_owned(),

@@ -1,7 +1,7 @@
 //! Attacks on TLS itself: handshakes and key updates.
 
 use super::attack::{Attack, Over};
-use super::flood::words;
+use super::flood::describe_error;
 use super::progress::{Pace, Progress};
 use super::target::Target;
 use crate::Result;
@@ -20,7 +20,7 @@ const THREADS: usize = 2;
 const HALF_OPEN: usize = 400;
 /// Key updates per second, on all connections together.
 const UPDATES: f64 = 4_000.0;
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 pub fn attacks() -> Vec<Attack> {
     vec![
@@ -57,7 +57,7 @@ fn handshakes(target: &Target, progress: &Progress) -> Result<()> {
                 // Kept until the hub has had time to answer.
                 let mut open: Vec<Link> = Vec::new();
                 for number in (thread..).step_by(THREADS) {
-                    if !progress.goes_on() {
+                    if !progress.is_running() {
                         return;
                     }
                     let made = Link::connect_from(addresses[number % ADDRESSES], target.address)
@@ -67,7 +67,7 @@ fn handshakes(target: &Target, progress: &Progress) -> Result<()> {
                             progress.connected();
                             open.push(link);
                         }
-                        Err(error) => progress.ended(words(&error)),
+                        Err(error) => progress.ended(describe_error(&error)),
                     }
                     if open.len() > 100 {
                         open.remove(0);
@@ -95,7 +95,7 @@ fn half_open(target: &Target, progress: &Progress) -> Result<()> {
         let _ = link.push(&hello[..half]);
         open.push(link);
     }
-    while progress.goes_on() {
+    while progress.is_running() {
         open.retain_mut(|link| match link.pump(&[], |_| {}) {
             Ok(Some(_)) => true,
             Ok(None) => {
@@ -103,11 +103,11 @@ fn half_open(target: &Target, progress: &Progress) -> Result<()> {
                 false
             }
             Err(error) => {
-                progress.ended(words(&error));
+                progress.ended(describe_error(&error));
                 false
             }
         });
-        progress.rest(Duration::from_millis(100));
+        progress.sleep(Duration::from_millis(100));
     }
     Ok(())
 }
@@ -117,11 +117,11 @@ fn key_updates(target: &Target, progress: &Progress) -> Result<()> {
         for _ in 0..THREADS {
             let from = target.new_address();
             scope.spawn(move || {
-                while progress.goes_on() {
+                while progress.is_running() {
                     if let Err(error) = update_keys(target, from, progress) {
                         progress.ended(error);
                     }
-                    progress.rest(AGAIN);
+                    progress.sleep(RETRY_DELAY);
                 }
             });
         }
@@ -133,7 +133,7 @@ fn update_keys(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<(
     let mut link = target.connect(from)?;
     progress.connected();
     let mut pace = Pace::new(UPDATES / THREADS as f64);
-    while progress.goes_on() {
+    while progress.is_running() {
         match link.tls() {
             Some(Connection::Client(client)) => client.refresh_traffic_keys()?,
             _ => return Err("this is not a TLS client connection".into()),
@@ -146,7 +146,7 @@ fn update_keys(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<(
                 return Ok(());
             }
             Err(error) => {
-                progress.ended(words(&error));
+                progress.ended(describe_error(&error));
                 return Ok(());
             }
         }

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 /// The pause between a response and the next request.
 const EACH: Duration = Duration::from_millis(15);
 /// After this time a request counts as failed.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Default)]
 struct State {
     took: Vec<Duration>,
     /// When the pending request was sent.
-    asked: Option<Instant>,
+    requested: Option<Instant>,
 }
 
 /// Response times.
@@ -45,11 +45,11 @@ impl Health {
     pub fn take(&self) -> Answers {
         let mut state = self.0.lock();
         let mut took = std::mem::take(&mut state.took);
-        took.extend(state.asked.map(|asked| asked.elapsed()));
+        took.extend(state.requested.map(|requested| requested.elapsed()));
         took.sort_unstable();
         let at = |percent: usize| {
             let at = (took.len() * percent).div_ceil(100).saturating_sub(1);
-            took.get(at).copied().unwrap_or(PATIENCE)
+            took.get(at).copied().unwrap_or(TIMEOUT)
         };
         Answers {
             half: at(50),
@@ -60,19 +60,19 @@ impl Health {
 
 impl State {
     fn answered(&mut self) {
-        let took = self.asked.take().map(|asked| asked.elapsed());
+        let took = self.requested.take().map(|requested| requested.elapsed());
         self.took.extend(took);
     }
 }
 
 fn ask(open: &impl Fn() -> io::Result<Link>, shared: &Shared<State>) -> Result<()> {
-    shared.lock().asked = Some(Instant::now());
+    shared.lock().requested = Some(Instant::now());
     let mut link = open()?;
-    link.set_patience(PATIENCE);
+    link.set_timeout(TIMEOUT);
     let address = link.stream().peer_addr()?;
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    while shared.goes_on() {
-        shared.lock().asked.get_or_insert_with(Instant::now);
+    while shared.is_running() {
+        shared.lock().requested.get_or_insert_with(Instant::now);
         link.write_all(request.as_bytes())?;
         link.flush()?;
         let head = read_head(&mut link)?;

@@ -17,7 +17,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const CLIENTS: usize = 4;
 /// Bytes per second of all clients together.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// The number of connections with stalled streams, and the streams on each.
 const STALLED: usize = 40;
 const STREAMS: u32 = 128;
@@ -82,7 +82,7 @@ pub fn attacks() -> Vec<Attack> {
                 thread::scope(|scope| {
                     for _ in 0..CLIENTS {
                         let from = target.new_address();
-                        scope.spawn(move || again_and_again(target, from, piece, progress));
+                        scope.spawn(move || repeat(target, from, piece, progress));
                     }
                 });
                 Ok(())
@@ -117,12 +117,12 @@ fn open(target: &Target, from: Ipv4Addr, settings: &[u8]) -> Result<Link> {
     Ok(link)
 }
 
-fn again_and_again(target: &Target, from: Ipv4Addr, piece: Piece, progress: &Progress) {
-    while progress.goes_on() {
+fn repeat(target: &Target, from: Ipv4Addr, piece: Piece, progress: &Progress) {
+    while progress.is_running() {
         if let Err(error) = once(target, from, piece, progress) {
             progress.ended(error);
         }
-        progress.rest(AGAIN);
+        progress.sleep(RETRY_DELAY);
     }
 }
 
@@ -175,9 +175,9 @@ fn stall(target: &Target, progress: &Progress) -> Result<()> {
                         Err(error) => progress.ended(error),
                     }
                 }
-                while progress.goes_on() {
-                    held.retain_mut(|(link, frames)| tend(link, frames, progress));
-                    progress.rest(Duration::from_millis(100));
+                while progress.is_running() {
+                    held.retain_mut(|(link, frames)| acknowledge(link, frames, progress));
+                    progress.sleep(Duration::from_millis(100));
                 }
             });
         }
@@ -186,7 +186,7 @@ fn stall(target: &Target, progress: &Progress) -> Result<()> {
 }
 
 /// Acknowledges pings and settings. Returns whether the connection is still open.
-fn tend(link: &mut Link, frames: &mut Frames, progress: &Progress) -> bool {
+fn acknowledge(link: &mut Link, frames: &mut Frames, progress: &Progress) -> bool {
     let taken = link.pump(&[], |bytes| frames.take(bytes));
     let answers = std::mem::take(&mut frames.answers);
     let answered = taken.and_then(|open| match open {
@@ -197,7 +197,7 @@ fn tend(link: &mut Link, frames: &mut Frames, progress: &Progress) -> bool {
         Ok(Some(_)) if frames.resets >= STREAMS as usize => "its streams were reset".to_owned(),
         Ok(Some(_)) => return true,
         Ok(None) => frames.ending("closed".to_owned()),
-        Err(error) => frames.ending(super::flood::words(&error)),
+        Err(error) => frames.ending(super::flood::describe_error(&error)),
     };
     progress.ended(how);
     false

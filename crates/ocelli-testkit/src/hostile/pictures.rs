@@ -22,7 +22,7 @@ const ENCODERS: usize = 16;
 const BINARY: u8 = 0x82;
 /// The interval between pictures.
 const EACH: Duration = Duration::from_millis(250);
-const AGAIN: Duration = Duration::from_millis(200);
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 type Make = fn() -> Vec<u8>;
 
@@ -45,8 +45,8 @@ pub fn attacks() -> Vec<Attack> {
     let sent = bombs.into_iter().map(|(name, make)| {
         let title = format!("an HTTP camera and a JSMpeg viewer: pictures of {name}");
         Attack::new("pictures", title, move |target, progress| {
-            let answer = |link, progress: &Progress| parts(link, &make(), progress);
-            run("http", Usage::Encoded, None, answer, target, progress)
+            let response = |link, progress: &Progress| parts(link, &make(), progress);
+            run("http", Usage::Encoded, None, response, target, progress)
         })
         .over(Over::Plain)
         .short(name.starts_with("16").then_some(Transport::Plain))
@@ -142,35 +142,35 @@ fn huffman_tables() -> Vec<u8> {
 
 /// Pushes the picture repeatedly to a camera that is watched as MPEG-1.
 fn push(target: &Target, progress: &Progress, picture: &[u8]) -> Result<()> {
-    let key = target.mint("hostile-picture")?;
+    let key = target.create_key("hostile-picture")?;
     let mut device = ready(target, &key.path)?;
     device.send(BINARY, &tiny())?;
     thread::scope(|scope| {
         scope.spawn(|| {
-            while progress.goes_on() {
+            while progress.is_running() {
                 if let Err(error) = watch(target, &key.room, progress) {
                     progress.ended(error);
                 }
-                progress.rest(AGAIN);
+                progress.sleep(RETRY_DELAY);
             }
         });
         let mut next = Some(device);
-        while progress.goes_on() {
+        while progress.is_running() {
             let once = next.take().map_or_else(|| ready(target, &key.path), Ok);
             let once = once.map(|mut device| {
                 progress.connected();
                 let (mut pace, mut frames) = (Pace::new(f64::INFINITY), Frames::default());
                 let message = frame(BINARY, picture);
                 let mut ended = None;
-                while progress.goes_on() && ended.is_none() {
+                while progress.is_running() && ended.is_none() {
                     let taken = |bytes: &[u8]| frames.take(bytes);
                     ended = send(device.link(), progress, &mut pace, &message, taken);
-                    progress.rest(EACH);
+                    progress.sleep(EACH);
                 }
                 frames.ending(ended.unwrap_or_default())
             });
             progress.ended(once.unwrap_or_else(|error| error.to_string()));
-            progress.rest(AGAIN);
+            progress.sleep(RETRY_DELAY);
         }
     });
     Ok(())
@@ -188,9 +188,9 @@ fn parts(mut link: Link, picture: &[u8], progress: &Progress) -> Result<()> {
         link.write_all(&[head.as_bytes(), picture, b"\r\n"].concat())
     };
     show(&tiny())?;
-    while progress.goes_on() {
+    while progress.is_running() {
         show(picture)?;
-        progress.rest(EACH);
+        progress.sleep(EACH);
     }
     Ok(())
 }
@@ -216,12 +216,12 @@ fn encoders(target: &Target, progress: &Progress) -> Result<()> {
         }
         progress.connected();
     }
-    while progress.goes_on() {
+    while progress.is_running() {
         open.retain_mut(|(socket, frames)| {
             let how = match socket.link().pump(&[], |bytes| frames.take(bytes)) {
                 Ok(Some(_)) => return true,
                 Ok(None) => frames.ending("closed".to_owned()),
-                Err(error) => frames.ending(super::flood::words(&error)),
+                Err(error) => frames.ending(super::flood::describe_error(&error)),
             };
             if !how.starts_with(|first: char| first.is_ascii_digit()) {
                 progress.fault(format!("a viewer was disconnected without a reason: {how}"));
@@ -229,7 +229,7 @@ fn encoders(target: &Target, progress: &Progress) -> Result<()> {
             progress.ended(how);
             false
         });
-        progress.rest(Duration::from_millis(100));
+        progress.sleep(Duration::from_millis(100));
     }
     Ok(())
 }

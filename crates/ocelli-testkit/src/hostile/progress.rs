@@ -22,7 +22,7 @@ pub struct Progress {
 
 impl Progress {
     /// Whether the attack is still running.
-    pub fn goes_on(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         !self.over.load(Ordering::Relaxed)
     }
 
@@ -42,7 +42,7 @@ impl Progress {
 
     /// Counts a connection that the hub refused or ended, by its reason.
     pub(super) fn ended(&self, how: impl std::fmt::Display) {
-        if !self.goes_on() {
+        if !self.is_running() {
             return;
         }
         let how: String = how.to_string().chars().take(120).collect();
@@ -60,9 +60,9 @@ impl Progress {
     }
 
     /// Sleeps, but not past the end of the attack.
-    pub(super) fn rest(&self, time: Duration) {
+    pub(super) fn sleep(&self, time: Duration) {
         let until = Instant::now() + time;
-        while self.goes_on() {
+        while self.is_running() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;

@@ -19,7 +19,7 @@ const RATE: f64 = 8.0 * MEGABYTE as f64;
 const HELD: usize = 16;
 /// A connection counts as blocked after this time without progress.
 const FULL: Duration = Duration::from_millis(150);
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 pub fn attacks() -> Vec<Attack> {
     let attack = |name, client: Client| {
@@ -41,11 +41,11 @@ fn each_client(target: &Target, progress: &Progress, client: Client) -> Result<(
         for _ in 0..CLIENTS {
             let from = target.new_address();
             scope.spawn(move || {
-                while progress.goes_on() {
+                while progress.is_running() {
                     if let Err(error) = client(target, from, progress) {
                         progress.ended(error);
                     }
-                    progress.rest(AGAIN);
+                    progress.sleep(RETRY_DELAY);
                 }
             });
         }
@@ -75,7 +75,7 @@ fn unread(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<()> {
     let piece = requests(target);
     let mut pace = Pace::new(RATE / CLIENTS as f64);
     let mut held: Vec<Link> = Vec::new();
-    while progress.goes_on() {
+    while progress.is_running() {
         if held.len() >= HELD {
             held.remove(0);
         }
@@ -83,12 +83,12 @@ fn unread(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<()> {
         progress.connected();
         set_socket_recv_buffer_size(link.stream(), 4096)?;
         let mut last = Instant::now();
-        while progress.goes_on() && last.elapsed() < FULL {
+        while progress.is_running() && last.elapsed() < FULL {
             // `push` does not read.
             match link.push(&piece) {
                 Ok(0) => {
                     link.wait_ready(true, Duration::from_millis(20))?;
-                    progress.rest(Duration::from_millis(5));
+                    progress.sleep(Duration::from_millis(5));
                 }
                 Ok(count) => {
                     last = Instant::now();
@@ -96,7 +96,7 @@ fn unread(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<()> {
                     pace.sent(count);
                 }
                 Err(error) => {
-                    progress.ended(super::flood::words(&error));
+                    progress.ended(super::flood::describe_error(&error));
                     break;
                 }
             }

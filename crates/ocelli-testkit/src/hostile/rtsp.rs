@@ -49,8 +49,8 @@ pub fn attacks() -> Vec<Attack> {
     all.map(|((name, behaviour), (usage, how))| {
         let name = format!("RTSP camera, {how}: {name}");
         let attack = Attack::new("rtsp", name, move |target, progress| {
-            let answer = |link, progress: &Progress| converse(link, behaviour, progress);
-            run("rtsp", usage, None, answer, target, progress)
+            let response = |link, progress: &Progress| converse(link, behaviour, progress);
+            run("rtsp", usage, None, response, target, progress)
         });
         use Behaviour::{Body, Empty, Fragments, Late, Line, Units};
         let short = match usage {
@@ -101,7 +101,7 @@ fn converse(mut link: Link, behaviour: Behaviour, progress: &Progress) -> Result
             link.write_all(begin.as_bytes())?;
             return without_end(&mut link, progress, RATE, || more.clone());
         }
-        let answer = match method.as_str() {
+        let response = match method.as_str() {
             "OPTIONS" => format!("{ok}Public: DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n"),
             "DESCRIBE" => format!(
                 "{ok}Content-Base: rtsp://{}/hostile/\r\nContent-Type: application/sdp\r\n\
@@ -116,7 +116,7 @@ fn converse(mut link: Link, behaviour: Behaviour, progress: &Progress) -> Result
             "PLAY" => format!("{ok}Session: 1\r\nRange: npt=0.000-\r\n\r\n"),
             _ => format!("{ok}Session: 1\r\n\r\n"),
         };
-        link.write_all(answer.as_bytes())?;
+        link.write_all(response.as_bytes())?;
         if method == "PLAY" {
             return stream(&mut link, behaviour, progress);
         }

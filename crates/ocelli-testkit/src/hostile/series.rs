@@ -1,7 +1,7 @@
 //! Series viewers that do not read, and sources that send garbage.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over};
-use super::flood::{flood, words};
+use super::flood::{describe_error, flood};
 use super::progress::{Pace, Progress};
 use super::target::Target;
 use crate::Result;
@@ -22,7 +22,7 @@ const SOURCES: usize = 4;
 const RATE: f64 = 40.0 * MEGABYTE as f64;
 /// New series per second.
 const NEW: f64 = 1_000.0;
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 pub fn attacks() -> Vec<Attack> {
     let name = format!("{VIEWERS} series viewers that do not read");
@@ -40,7 +40,7 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new("series", name, move |target, progress| {
             thread::scope(|scope| {
                 for _ in 0..SOURCES {
-                    scope.spawn(move || again_and_again(target, piece, progress));
+                    scope.spawn(move || repeat(target, piece, progress));
                 }
             });
             Ok(())
@@ -83,9 +83,9 @@ fn fill(target: &Target) -> Result<()> {
         link.write_all(text.as_bytes())?;
         link.stream().shutdown(Shutdown::Write)?;
         // The hub closes the connection after it has read everything.
-        link.set_patience(Duration::from_secs(20));
-        let mut answer = Vec::new();
-        link.read_to_end(&mut answer)?;
+        link.set_timeout(Duration::from_secs(20));
+        let mut response = Vec::new();
+        link.read_to_end(&mut response)?;
     }
     Ok(())
 }
@@ -96,57 +96,57 @@ fn unread(target: &Target, progress: &Progress) -> Result<()> {
     for _ in 0..VIEWERS {
         let link = target.connect(from)?;
         set_socket_recv_buffer_size(link.stream(), 4096)?;
-        let patience = Duration::from_secs(10);
-        match crate::socket::Socket::over(link, "/ws/series", "", patience) {
+        let time_limit = Duration::from_secs(10);
+        match crate::socket::Socket::over(link, "/ws/series", "", time_limit) {
             Ok(socket) => {
                 progress.connected();
                 held.push(socket);
             }
             Err(error) => progress.ended(error),
         }
-        if !progress.goes_on() {
+        if !progress.is_running() {
             return Ok(());
         }
     }
-    while progress.goes_on() {
+    while progress.is_running() {
         // An empty pong shows whether the connection is still open.
         held.retain_mut(
             |socket| match socket.link().push(&[0x8A, 0x80, 0, 0, 0, 0]) {
                 Ok(_) => true,
                 Err(error) => {
-                    progress.ended(words(&error));
+                    progress.ended(describe_error(&error));
                     false
                 }
             },
         );
-        progress.rest(Duration::from_secs(1));
+        progress.sleep(Duration::from_secs(1));
     }
     Ok(())
 }
 
-fn again_and_again(target: &Target, piece: fn() -> Vec<u8>, progress: &Progress) {
+fn repeat(target: &Target, piece: fn() -> Vec<u8>, progress: &Progress) {
     let mut pace = Pace::new(RATE / SOURCES as f64);
-    while progress.goes_on() {
+    while progress.is_running() {
         match connect(target) {
             Err(error) => progress.ended(error),
             Ok(mut link) => {
                 progress.connected();
-                let mut said = Vec::new();
-                let taken = |bytes: &[u8]| said.extend_from_slice(bytes);
+                let mut received = Vec::new();
+                let taken = |bytes: &[u8]| received.extend_from_slice(bytes);
                 if let Some(how) = flood(&mut link, progress, &mut pace, piece, taken) {
-                    let said = String::from_utf8_lossy(&said);
-                    progress.ended(said.lines().last().unwrap_or(&how));
+                    let received = String::from_utf8_lossy(&received);
+                    progress.ended(received.lines().last().unwrap_or(&how));
                 }
             }
         }
-        progress.rest(AGAIN);
+        progress.sleep(RETRY_DELAY);
     }
 }
 
 fn new_series(target: &Target, progress: &Progress) -> Result<()> {
     let mut pace = Pace::new(NEW);
     for number in 0_u64.. {
-        if !progress.goes_on() {
+        if !progress.is_running() {
             break;
         }
         match connect(target) {
@@ -154,7 +154,7 @@ fn new_series(target: &Target, progress: &Progress) -> Result<()> {
                 progress.connected();
                 let _ = link.push(format!("new {number}\n1700000000000 1\n").as_bytes());
             }
-            Err(error) => progress.ended(words(&error)),
+            Err(error) => progress.ended(describe_error(&error)),
         }
         pace.sent(1);
     }

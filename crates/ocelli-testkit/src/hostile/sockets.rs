@@ -17,7 +17,7 @@ const RATE: f64 = 40.0 * MEGABYTE as f64;
 /// Bytes per write.
 const PIECE: usize = 16 * 1024;
 /// The pause before a closed socket is opened again.
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
@@ -97,7 +97,7 @@ pub fn attacks() -> Vec<Attack> {
                 thread::scope(|scope| {
                     for _ in 0..SOCKETS {
                         let from = target.new_address();
-                        scope.spawn(move || again_and_again(kind, target, from, progress));
+                        scope.spawn(move || repeat(kind, target, from, progress));
                     }
                 });
                 Ok(())
@@ -109,12 +109,12 @@ pub fn attacks() -> Vec<Attack> {
 }
 
 /// Reconnects whenever the hub has closed the socket.
-fn again_and_again(kind: &Kind, target: &Target, from: Ipv4Addr, progress: &Progress) {
-    while progress.goes_on() {
+fn repeat(kind: &Kind, target: &Target, from: Ipv4Addr, progress: &Progress) {
+    while progress.is_running() {
         if let Err(error) = once(kind, target, from, progress) {
             progress.ended(error);
         }
-        progress.rest(AGAIN);
+        progress.sleep(RETRY_DELAY);
     }
 }
 

@@ -7,7 +7,7 @@ use super::progress::{Counts, Progress};
 use super::target::Target;
 use crate::feed::{Cameras, Feed};
 use crate::jpeg::Picture;
-use crate::link::{Link, trusting};
+use crate::link::{Link, client_config};
 use crate::watcher::Watcher;
 use crate::{Hub, HubBuilder, Result, resident_bytes};
 use rustix::process::Signal;
@@ -25,15 +25,15 @@ const FEED: Feed = Feed {
 };
 const TOKEN: &str = "sk_administrator-token-of-the-attack";
 /// How long an attack runs before it is measured.
-const LEAD: Duration = Duration::from_millis(300);
+const WARM_UP: Duration = Duration::from_millis(300);
 /// How long the cameras may catch up before the undisturbed hub is measured.
-const QUIET: Duration = Duration::from_millis(500);
+const CATCH_UP_TIME: Duration = Duration::from_millis(500);
 const SAMPLE: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The smallest share of the undisturbed frame rate that the viewer must get.
-const SHARE: f64 = 0.9;
+const MIN_FRAME_RATE_SHARE: f64 = 0.9;
 /// The most memory that the hub may hold afterwards, as a multiple of what it held before.
-const SETTLED: f64 = 1.5;
+const MAX_MEMORY_RATIO: f64 = 1.5;
 
 impl Form {
     /// How long `/health` may take. On a busy machine a few responses are always late, but the
@@ -53,7 +53,7 @@ impl Form {
     }
 
     /// How long the hub may take to release memory.
-    fn settling(self) -> Duration {
+    fn release_time(self) -> Duration {
         match self {
             Form::Short => Duration::from_secs(5),
             Form::Whole => Duration::from_secs(45),
@@ -61,7 +61,7 @@ impl Form {
     }
 
     /// The number of attacks after which the undisturbed hub is measured again.
-    fn renewal(self) -> usize {
+    fn baseline_interval(self) -> usize {
         match self {
             Form::Short => 5,
             Form::Whole => 3,
@@ -206,7 +206,7 @@ impl Stage {
     /// # Errors
     /// Returns an error if the preparation failed or the hub exited.
     pub fn run(&mut self, attack: &Attack) -> Result<Outcome> {
-        if self.since >= self.form.renewal() {
+        if self.since >= self.form.baseline_interval() {
             self.undisturbed = None;
         }
         self.since += 1;
@@ -224,14 +224,14 @@ impl Stage {
         let run = &self.running;
         if let Some(prepare) = &attack.prepare {
             prepare(&run.target, &none)?;
-            thread::sleep(LEAD);
+            thread::sleep(WARM_UP);
         }
         let window = self.form.seconds(attack);
         let undisturbed = match self.undisturbed {
             Some(service) => service,
             None => {
                 self.since = 1;
-                thread::sleep(QUIET);
+                thread::sleep(CATCH_UP_TIME);
                 run.measure(window.min(Duration::from_secs(3)), || {})
             }
         };
@@ -249,7 +249,7 @@ impl Stage {
                     progress.fault(format!("the attack: {error}"));
                 }
             });
-            thread::sleep(LEAD);
+            thread::sleep(WARM_UP);
             let service = run.measure(window, || {
                 let all = hub.children();
                 let bytes = all.iter().map(|child| resident_bytes(child.pid)).sum();
@@ -264,7 +264,7 @@ impl Stage {
         let share = service.rate / undisturbed.rate;
         let deadline = self.form.deadline(undisturbed.health);
         let late = service.health.half > deadline.half || service.health.most > deadline.most;
-        let slow = share < SHARE || late;
+        let slow = share < MIN_FRAME_RATE_SHARE || late;
         if slow {
             faults.push(format!(
                 "the others got {:.0} % of their frames; /health took {:.0} ms of at most {:.0}, p99 \
@@ -283,12 +283,12 @@ impl Stage {
         if let Some(status) = run.hub.wait(Duration::ZERO) {
             return Err(format!("{}: the hub ended: {status}", attack.name).into());
         }
-        let begun = Instant::now();
-        let most = (before as f64 * SETTLED) as u64;
-        while resident(run.hub.pid()) > most && begun.elapsed() < self.form.settling() {
+        let started = Instant::now();
+        let most = (before as f64 * MAX_MEMORY_RATIO) as u64;
+        while resident(run.hub.pid()) > most && started.elapsed() < self.form.release_time() {
             thread::sleep(SAMPLE);
         }
-        let settled_in = begun.elapsed();
+        let settled_in = started.elapsed();
         let after = resident(run.hub.pid());
         if after > most && !attack.bounds.keeps {
             let [before, after] = [before, after].map(|bytes| bytes / MEGABYTE);
@@ -300,7 +300,7 @@ impl Stage {
         }
         if slow {
             // Frames that the cameras sent meanwhile arrive all at once.
-            thread::sleep(QUIET);
+            thread::sleep(CATCH_UP_TIME);
         }
         let outcome = Outcome {
             name: attack.name.clone(),
@@ -312,7 +312,7 @@ impl Stage {
             settled_in,
             children,
             counts,
-            lasted: window + LEAD,
+            lasted: window + WARM_UP,
             faults,
         };
         Ok((outcome, slow))
@@ -320,9 +320,9 @@ impl Stage {
 
     /// Replaces a hub that does not recover.
     fn restart(&mut self) -> Result<()> {
-        if self.running.hub.terminate(PATIENCE / 2).is_none() {
+        if self.running.hub.terminate(TIMEOUT / 2).is_none() {
             self.running.hub.signal(Signal::KILL);
-            self.running.hub.wait(PATIENCE);
+            self.running.hub.wait(TIMEOUT);
         }
         self.running = Running::start(&self.binary, &self.directory, self.transport)?;
         self.undisturbed = None;
@@ -378,23 +378,23 @@ impl Running {
             .directory(std::env::temp_dir())
             .env("OCELLI_ADMIN_TOKEN", TOKEN)
             .try_start();
-        let hub = started.map_err(|(status, said)| {
-            format!("the hub did not start ({status:?}):\n{}", said.join("\n"))
+        let hub = started.map_err(|(status, line)| {
+            format!("the hub did not start ({status:?}):\n{}", line.join("\n"))
         })?;
-        let said = hub.wait_stderr("samples over TCP on ", PATIENCE);
-        let said = said.ok_or("the hub did not log its port for samples")?;
-        let samples: SocketAddr = said.rsplit(' ').next().unwrap_or_default().parse()?;
+        let line = hub.wait_stderr("samples over TCP on ", TIMEOUT);
+        let line = line.ok_or("the hub did not log its port for samples")?;
+        let samples: SocketAddr = line.rsplit(' ').next().unwrap_or_default().parse()?;
         let mut target = Target::new(hub.addr(), samples, feed.address());
         target.cameras = FEED.cameras;
         target.admin = TOKEN;
         if transport == Transport::Tls {
             let authority = data.join("ca.pem");
-            target.tls = Some(trusting(&authority, &[b"http/1.1"])?);
-            target.tls_h2 = Some(trusting(&authority, &[b"h2"])?);
+            target.tls = Some(client_config(&authority, &[b"http/1.1"])?);
+            target.tls_h2 = Some(client_config(&authority, &[b"h2"])?);
         }
         let body =
             r#"{"name":"operator","scope":"app","appId":"live","permissions":["camera:create"]}"#;
-        let made = target.administer("POST /api/v1/tokens", body)?;
+        let made = target.call_as_admin("POST /api/v1/tokens", body)?;
         target.operator =
             super::target::field(&made, "token").ok_or("the response has no token")?;
         let open = |address: SocketAddr, tls: Option<std::sync::Arc<_>>| {
@@ -414,7 +414,7 @@ impl Running {
         };
         running.until_live()?;
         // First use allocates memory that is kept.
-        running.measure(LEAD, || {});
+        running.measure(WARM_UP, || {});
         Ok(running)
     }
 
@@ -422,21 +422,21 @@ impl Running {
     fn until_live(&self) -> Result<Duration> {
         let ids = ids();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.watcher.until_live(&ids, PATIENCE)
+        self.watcher.until_live(&ids, TIMEOUT)
     }
 
     /// Measures for the duration `window`; `sample` is called at intervals.
     fn measure(&self, window: Duration, mut sample: impl FnMut()) -> Service {
         self.watcher.take();
         self.health.take();
-        let begun = Instant::now();
-        while begun.elapsed() < window {
+        let started = Instant::now();
+        while started.elapsed() < window {
             sample();
-            thread::sleep(SAMPLE.min(window.saturating_sub(begun.elapsed())));
+            thread::sleep(SAMPLE.min(window.saturating_sub(started.elapsed())));
         }
         let frames = self.watcher.take().frames;
         Service {
-            rate: frames as f64 / begun.elapsed().as_secs_f64(),
+            rate: frames as f64 / started.elapsed().as_secs_f64(),
             health: self.health.take(),
         }
     }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Timeout of an HTTP API call, under attack.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The hub under attack.
 pub struct Target {
@@ -83,7 +83,7 @@ impl Target {
     /// # Errors
     /// Returns an error if the connection or the upgrade fails.
     pub fn socket(&self, from: Ipv4Addr, path: &str, more: &str) -> Result<Socket> {
-        Socket::over(self.connect(from)?, path, more, PATIENCE)
+        Socket::over(self.connect(from)?, path, more, TIMEOUT)
     }
 
     /// Calls the HTTP API; returns the status and the body.
@@ -98,7 +98,7 @@ impl Target {
         body: &str,
     ) -> Result<(u16, String)> {
         let mut link = self.connect(from)?;
-        link.set_patience(PATIENCE);
+        link.set_timeout(TIMEOUT);
         let mut request = format!(
             "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
             self.address,
@@ -124,11 +124,11 @@ impl Target {
     ///
     /// # Errors
     /// Returns an error if the hub refuses.
-    pub fn administer(&self, line: &str, body: &str) -> Result<String> {
-        let (status, answer) = self.call(Ipv4Addr::LOCALHOST, line, self.admin, body)?;
+    pub fn call_as_admin(&self, line: &str, body: &str) -> Result<String> {
+        let (status, response) = self.call(Ipv4Addr::LOCALHOST, line, self.admin, body)?;
         match status {
-            200..300 => Ok(answer),
-            _ => Err(format!("{line}: {status} {answer}").into()),
+            200..300 => Ok(response),
+            _ => Err(format!("{line}: {status} {response}").into()),
         }
     }
 
@@ -136,7 +136,7 @@ impl Target {
     ///
     /// # Errors
     /// Returns an error if the hub refuses.
-    pub(super) fn add_camera(&self, room: &str, source: &str) -> Result<Added<'_>> {
+    pub(super) fn add_camera(&self, room: &str, source: &str) -> Result<AddedCamera<'_>> {
         let room = room.to_owned();
         let verify = source
             .starts_with("https")
@@ -145,17 +145,17 @@ impl Target {
             r#"{{"room":"{room}","source":"{source}"{}}}"#,
             verify.unwrap_or_default()
         );
-        self.administer("POST /api/v1/cameras", &body)?;
-        Ok(Added { target: self, room })
+        self.call_as_admin("POST /api/v1/cameras", &body)?;
+        Ok(AddedCamera { target: self, room })
     }
 
     /// Mints a key for a device, which is revoked when the result is dropped.
     ///
     /// # Errors
     /// Returns an error if the hub refuses.
-    pub(super) fn mint(&self, room: &str) -> Result<Key<'_>> {
+    pub(super) fn create_key(&self, room: &str) -> Result<Key<'_>> {
         let body = format!(r#"{{"room":"{room}"}}"#);
-        let made = self.administer("POST /api/v1/apps/live/ws-ingest", &body)?;
+        let made = self.call_as_admin("POST /api/v1/apps/live/ws-ingest", &body)?;
         Ok(Key {
             id: field(&made, "id").ok_or("the key has no id")?,
             path: format!(
@@ -181,26 +181,26 @@ pub(super) struct Key<'a> {
 impl Drop for Key<'_> {
     fn drop(&mut self) {
         let line = format!("DELETE /api/v1/apps/live/ws-ingest/{}", self.id);
-        let _ = self.target.administer(&line, "");
+        let _ = self.target.call_as_admin(&line, "");
     }
 }
 
 /// A camera that is deleted when dropped.
-pub(super) struct Added<'a> {
+pub(super) struct AddedCamera<'a> {
     target: &'a Target,
     /// Its room.
     pub room: String,
 }
 
-impl Added<'_> {
+impl AddedCamera<'_> {
     /// Watches the camera until the attack is over, and discards the frames.
     pub fn watch(&self, progress: &Progress) -> Result<()> {
         let mut wall = Socket::wall_over(
             self.target.connect(self.target.new_address())?,
             &format!("\"{}\"", self.room),
-            PATIENCE,
+            TIMEOUT,
         )?;
-        while progress.goes_on() {
+        while progress.is_running() {
             let link = wall.link();
             if link.pump(&[], |_| {})?.is_none() {
                 return Err("the viewer of the hostile camera was disconnected".into());
@@ -211,10 +211,10 @@ impl Added<'_> {
     }
 }
 
-impl Drop for Added<'_> {
+impl Drop for AddedCamera<'_> {
     fn drop(&mut self) {
         let line = format!("DELETE /api/v1/cameras/{}", self.room);
-        let _ = self.target.administer(&line, "");
+        let _ = self.target.call_as_admin(&line, "");
     }
 }
 

@@ -44,10 +44,10 @@ impl FromRequest<Api> for RawBody {
             body_size,
             body_timeout,
             ..
-        } = api.front.limits;
+        } = api.server_state.limits;
         let whole = timeout(body_timeout, Bytes::from_request(request, api)).await;
         let whole = whole.map_err(|_| {
-            api.front.counts.refuse(Refusal::BodyTimeout);
+            api.server_state.counts.refuse(Refusal::BodyTimeout);
             let message = format!("the body did not arrive completely within {body_timeout:?}");
             Problem::new(StatusCode::REQUEST_TIMEOUT, message)
         })?;
@@ -55,7 +55,7 @@ impl FromRequest<Api> for RawBody {
             let status = error.status();
             let message = match status {
                 StatusCode::PAYLOAD_TOO_LARGE => {
-                    api.front.counts.refuse(Refusal::BodySize);
+                    api.server_state.counts.refuse(Refusal::BodySize);
                     format!("the body is longer than {body_size} bytes")
                 }
                 _ => error.body_text(),
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn errors_contain_no_secrets() {
-        for (path, fault, said) in [
+        for (path, fault, text) in [
             (
                 "password",
                 "invalid type: integer `4711`, expected a string",
@@ -123,7 +123,7 @@ mod tests {
             ),
             ("name", "missing field `name`", "missing field `name`"),
         ] {
-            assert_eq!(without_secrets(path, fault), said);
+            assert_eq!(without_secrets(path, fault), text);
         }
     }
 }

@@ -49,7 +49,7 @@ pub async fn up(State(api): State<Api>) -> Json<Health> {
         version: env!("CARGO_PKG_VERSION"),
         ts: api.hub.clock().now().0 / 1000,
         uptime_seconds: api.started.elapsed().as_secs(),
-        ignored_messages: api.front.ignored.load(Ordering::Relaxed),
+        ignored_messages: api.server_state.ignored.load(Ordering::Relaxed),
     })
 }
 
@@ -68,7 +68,7 @@ pub struct Readiness {
     responses((status = 200, description = "The hub is ready", body = Readiness),
         (status = 503, description = "The hub is stopping", body = Readiness)))]
 pub async fn ready(State(api): State<Api>) -> Response {
-    let stops = api.front.stopping.is_cancelled();
+    let stops = api.server_state.stopping.is_cancelled();
     let mut problems = Vec::new();
     if stops {
         problems.push("the hub is stopping".to_owned());

@@ -97,7 +97,7 @@ pub fn routes(api: Api) -> Router {
         .route(UNKNOWN, any(unknown))
         .layer(guard)
         .layer(Extension(Arc::new(Documents::new(openapi))))
-        .layer(DefaultBodyLimit::max(api.front.limits.body_size))
+        .layer(DefaultBodyLimit::max(api.server_state.limits.body_size))
         .with_state(api)
 }
 

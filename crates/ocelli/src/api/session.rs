@@ -241,13 +241,13 @@ pub async fn sign_in(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     parts: Parts,
-    Body(asked): Body<SignIn>,
+    Body(body): Body<SignIn>,
 ) -> Result<Response, Problem> {
     check_page(&peer)?;
     let prefix = AddressPrefix::from(peer.remote.ip());
-    let counted = api.identity.attempts.count(prefix, Some(&asked.name));
+    let counted = api.identity.attempts.count(prefix, Some(&body.name));
     counted.map_err(|after| Problem::too_many("attempts to sign in", after))?;
-    let name = asked.name.clone();
+    let name = body.name.clone();
     let look_up = move |connection: &mut rusqlite::Connection| {
         let Some(user) = users::by_name(connection, &name)? else {
             return Ok(None);
@@ -259,11 +259,11 @@ pub async fn sign_in(
     let is = api
         .identity
         .passwords
-        .verify(asked.password, hash.clone())
+        .verify(body.password, hash.clone())
         .await;
     match (is.map_err(busy)?, user, hash) {
         (true, Some(user), Some(hash)) => {
-            api.identity.attempts.succeeded(prefix, Some(&asked.name));
+            api.identity.attempts.succeeded(prefix, Some(&body.name));
             start_session(&api, &peer, &parts, user, hash).await
         }
         _ => {
@@ -331,17 +331,17 @@ pub async fn set_up(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     parts: Parts,
-    Body(asked): Body<SetUp>,
+    Body(body): Body<SetUp>,
 ) -> Result<Response, Problem> {
     check_page(&peer)?;
-    check_password(&asked.password).map_err(|fault| invalid_field("password", fault))?;
-    if let Some(name) = &asked.name {
+    check_password(&body.password).map_err(|fault| invalid_field("password", fault))?;
+    if let Some(name) = &body.name {
         check_name(name)?;
     }
     let prefix = AddressPrefix::from(peer.remote.ip());
     let counted = api.identity.attempts.count(prefix, None);
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
-    let code = api.identity.store.key()?.hash(asked.code.trim());
+    let code = api.identity.store.key()?.hash(body.code.trim());
     let meant = api.catalog.code_purpose(code.clone()).await?;
     let meant = meant.ok_or_else(|| {
         Problem::new(
@@ -349,16 +349,16 @@ pub async fn set_up(
             "the code is invalid, was used, or has expired; `ocelli admin link` prints a new one",
         )
     })?;
-    if meant == codes::CodePurpose::Administrator && asked.name.is_none() {
+    if meant == codes::CodePurpose::Administrator && body.name.is_none() {
         return Err(invalid_field("name", "this code needs a user name"));
     }
     let hash = api
         .identity
         .passwords
-        .hash(asked.password)
+        .hash(body.password)
         .await
         .map_err(busy)?;
-    let user = api.catalog.use_code(code, asked.name, hash.clone()).await?;
+    let user = api.catalog.use_code(code, body.name, hash.clone()).await?;
     api.identity.attempts.succeeded(prefix, None);
     start_session(&api, &peer, &parts, user, hash).await
 }
@@ -385,19 +385,19 @@ pub async fn change_password(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     visitor: Visitor,
-    Body(asked): Body<PasswordChange>,
+    Body(body): Body<PasswordChange>,
 ) -> Result<Answer<DeletedItem>, Problem> {
     let Some((user, session)) = visitor.signed_in() else {
         return Err(Problem::not_found("no user is signed in"));
     };
-    check_password(&asked.new).map_err(|fault| invalid_field("new", fault))?;
+    check_password(&body.new).map_err(|fault| invalid_field("new", fault))?;
     let prefix = AddressPrefix::from(peer.remote.ip());
     let counted = api.identity.attempts.count(prefix, Some(&user.name));
     counted.map_err(|after| Problem::too_many("password attempts", after))?;
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
     let old = api.identity.store.call(look_up).await?;
-    let is = api.identity.passwords.verify(asked.old, old.clone()).await;
+    let is = api.identity.passwords.verify(body.old, old.clone()).await;
     let is = is.map_err(busy)?;
     if !is {
         return Err(Problem::new(
@@ -406,7 +406,7 @@ pub async fn change_password(
         ));
     }
     api.identity.attempts.succeeded(prefix, Some(&user.name));
-    let hash = api.identity.passwords.hash(asked.new).await.map_err(busy)?;
+    let hash = api.identity.passwords.hash(body.new).await.map_err(busy)?;
     let id = user.id.clone();
     let set = api.catalog.set_password(id, old, hash, session.id);
     set.await?;

@@ -7,7 +7,7 @@ use crate::telemetry::Telemetry;
 use crate::visitor::Identity;
 use axum::extract::FromRef;
 use ocelli_core::Hub;
-use ocelli_net::front::Front;
+use ocelli_net::server_state::ServerState;
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -25,7 +25,7 @@ pub struct State {
     /// Authentication of visitors.
     pub identity: Arc<Identity>,
     /// The HTTP server.
-    pub front: Arc<Front>,
+    pub server_state: Arc<ServerState>,
     /// The cameras.
     pub hub: Arc<Hub>,
     /// Series of samples.
@@ -52,7 +52,7 @@ impl State {
         metrics: Metrics,
     ) -> Self {
         Self {
-            front: identity.front.clone(),
+            server_state: identity.server_state.clone(),
             hub: identity.hub.clone(),
             identity,
             telemetry,

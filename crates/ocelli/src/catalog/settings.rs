@@ -1,6 +1,6 @@
 //! The stored settings of a camera that was added over HTTP.
 
-use crate::config::{CameraConfig, Written};
+use crate::config::{CameraConfig, RawCamera};
 use crate::store::cameras::{StoredCamera, encryption_context};
 use crate::store::{Cipher, StoreError};
 use ocelli_config::number::whole;
@@ -138,7 +138,7 @@ impl Settings {
             address.ssrf_guard = Some(ssrf_guard);
             address
         };
-        let written = Written {
+        let written = RawCamera {
             app: app.to_owned(),
             room: room.to_owned(),
             name: self.name.clone(),

@@ -232,9 +232,9 @@ fn demo(hub: &str) -> Result<(), Exit> {
         "Sending {} to {hub}; see them on the hub's page /plot. Press Ctrl+C to stop.",
         NAMES.join(", ")
     );
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
-        let t = begun.elapsed().as_secs_f64();
+        let t = started.elapsed().as_secs_f64();
         let values = [
             21.0 + 2.0 * (t / 30.0).sin() + 0.1 * (t * 1.7).sin(),
             (t * 9.0).sin() * (1.0 + (t / 5.0).sin()),

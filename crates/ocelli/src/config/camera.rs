@@ -50,8 +50,8 @@ pub const OPTIONS: &[(&str, &str)] = &[
 ];
 
 /// A camera as the user wrote it: in the file, on the command line or over HTTP.
-/// [`Written::open`] turns it into a [`CameraConfig`].
-pub struct Written {
+/// [`RawCamera::open`] turns it into a [`CameraConfig`].
+pub struct RawCamera {
     /// Its app.
     pub app: String,
     /// Its room, in the short or the full form.
@@ -68,7 +68,7 @@ pub struct Written {
     pub keep: bool,
 }
 
-impl Written {
+impl RawCamera {
     /// A camera with only a room and an address; all other settings have their defaults.
     pub fn new(app: &str, room: &str, source: Address) -> Self {
         Self {
@@ -176,7 +176,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
         }
         address
     };
-    let written = Written {
+    let written = RawCamera {
         source: signed_in(&written),
         jpeg: JpegOptions::of(&mut section)?,
         keep: section.boolean("keep")?.unwrap_or(false),
@@ -229,11 +229,11 @@ fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, Co
 ///
 /// # Errors
 /// Returns an error if no kind of source accepts the address.
-pub fn from_argument(argument: &str, place: usize) -> Result<CameraConfig, ConfigError> {
+pub fn from_argument(argument: &str, number: usize) -> Result<CameraConfig, ConfigError> {
     let (room, written) = match argument.split_once('=') {
         Some((id, address)) if check_room(id).is_ok() => (id.to_owned(), address),
-        _ => (format!("cam{place}"), argument),
+        _ => (format!("cam{number}"), argument),
     };
-    let written = Written::new(DEFAULT_APP, &room, Address::new(written));
+    let written = RawCamera::new(DEFAULT_APP, &room, Address::new(written));
     written.open(&mut Section::empty("the command line"))
 }

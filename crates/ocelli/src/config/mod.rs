@@ -8,7 +8,7 @@ mod jsmpeg;
 mod limits;
 mod tls;
 
-pub use camera::{CameraConfig, OPTIONS, Written, from_argument};
+pub use camera::{CameraConfig, OPTIONS, RawCamera, from_argument};
 pub use jsmpeg::JsmpegPorts;
 pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
 pub use tls::TLS_OPTIONS;
@@ -169,7 +169,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let text = std::fs::read_to_string(path).map_err(|error| FileError {
             path: path.to_owned(),
-            place: None,
+            position: None,
             message: format!("it can't be read: {error}"),
         })?;
         Self::parse(&text).map_err(|error| FileError::locate(path, &text, error))
@@ -192,7 +192,7 @@ impl Config {
         let mut config = Self::new(listen);
         config.allowed_hosts = file.strings("allowed_hosts")?.unwrap_or_default();
         config.allowed_origins = file.strings("allowed_origins")?.unwrap_or_default();
-        read_front(&mut file, &mut config)?;
+        read_proxy_settings(&mut file, &mut config)?;
         if let Some(section) = file.section("tls", "[tls]")? {
             config.tls = tls::read(section)?;
         }
@@ -229,7 +229,7 @@ impl Config {
         if let Some(section) = file.section("telemetry", "[telemetry]")? {
             config.telemetry = telemetry::Options::read(section)?;
         }
-        let mut places = BTreeSet::new();
+        let mut ids = BTreeSet::new();
         for section in file.sections("camera", "[[camera]]")? {
             let (app, id) = (section.span("app"), section.span("id"));
             let size = section.span("size").or(section.span("source"));
@@ -239,8 +239,8 @@ impl Config {
                 let checked = limits.check((width.into(), height.into()));
                 checked.map_err(|error| ConfigError::new(error.to_string()).at(size))?;
             }
-            let place = config.place(&camera).map_err(|error| error.at(app))?;
-            if !places.insert(place) {
+            let camera_id = config.camera_id(&camera).map_err(|error| error.at(app))?;
+            if !ids.insert(camera_id) {
                 let message = format!("camera {:?} already exists", camera.room);
                 return Err(ConfigError::new(message).at(id));
             }
@@ -253,7 +253,7 @@ impl Config {
 
 impl Config {
     /// The camera's full id: app and room.
-    fn place(&self, camera: &CameraConfig) -> Result<CameraId, ConfigError> {
+    fn camera_id(&self, camera: &CameraConfig) -> Result<CameraId, ConfigError> {
         let app = self.apps.iter().find(|app| app.name == camera.app);
         let prefix = match app {
             Some(app) => &app.room_prefix,
@@ -271,7 +271,7 @@ impl Config {
 }
 
 /// Reads the keys about the hub's public URL, proxies and framing.
-fn read_front(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigError> {
+fn read_proxy_settings(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigError> {
     if let Some(text) = file.string("public_url")? {
         let url = PublicUrl::parse(&text);
         let fault = |message| ConfigError::new(message).at(file.span("public_url"));
@@ -388,12 +388,12 @@ fn read_ingest(mut section: Section<'_>) -> Result<IngestLimits, ConfigError> {
 #[derive(Debug)]
 pub struct FileError {
     path: PathBuf,
-    place: Option<Place>,
+    position: Option<Position>,
     message: String,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Position {
     line: usize,
     column: usize,
     text: String,
@@ -405,13 +405,13 @@ impl FileError {
     pub fn locate(path: &Path, text: &str, error: ConfigError) -> Self {
         Self {
             path: path.to_owned(),
-            place: error.span.map(|span| Place::new(text, span)),
+            position: error.span.map(|span| Position::new(text, span)),
             message: error.message,
         }
     }
 }
 
-impl Place {
+impl Position {
     fn new(text: &str, span: Range<usize>) -> Self {
         let start = text.floor_char_boundary(span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -435,25 +435,25 @@ fn may_hold_secret(line: &str) -> bool {
 impl std::fmt::Display for FileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = self.path.display();
-        let Some(place) = &self.place else {
+        let Some(position) = &self.position else {
             return write!(f, "{path}: {}", self.message);
         };
         write!(
             f,
             "{path}:{}:{}: {}",
-            place.line, place.column, self.message
+            position.line, position.column, self.message
         )?;
-        if may_hold_secret(&place.text) {
+        if may_hold_secret(&position.text) {
             return Ok(());
         }
-        let number = place.line.to_string();
+        let number = position.line.to_string();
         let margin = " ".repeat(number.len());
-        let indent = " ".repeat(place.column - 1);
-        let marks = "^".repeat(place.width);
+        let indent = " ".repeat(position.column - 1);
+        let marks = "^".repeat(position.width);
         write!(
             f,
             "\n {margin} |\n {number} | {}\n {margin} | {indent}{marks}",
-            place.text
+            position.text
         )
     }
 }

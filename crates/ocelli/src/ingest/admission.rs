@@ -47,7 +47,7 @@ pub fn admit(
     connection: &Connection,
     request: AdmissionRequest,
 ) -> Result<Admission, Refusal> {
-    let broken = |error: StoreError| Refusal::broken(error.to_string());
+    let broken = |error: StoreError| Refusal::internal_error(error.to_string());
     let AdmissionRequest {
         camera, identity, ..
     } = request;

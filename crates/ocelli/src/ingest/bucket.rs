@@ -30,8 +30,8 @@ impl Bucket {
     }
 
     fn fill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.level = (self.level + passed * self.rate).min(BURST);
+        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.level = (self.level + elapsed * self.rate).min(BURST);
         self.filled = now;
     }
 

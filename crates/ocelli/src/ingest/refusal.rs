@@ -12,16 +12,16 @@ pub struct Refusal {
     /// The close code.
     pub code: u16,
     /// The machine-readable code.
-    pub word: &'static str,
+    pub error_code: &'static str,
     /// What is wrong, and how to correct it.
     pub message: String,
 }
 
 impl Refusal {
-    fn new(code: u16, word: &'static str, message: impl AsRef<str>) -> Self {
+    fn new(code: u16, error_code: &'static str, message: impl AsRef<str>) -> Self {
         Self {
             code,
-            word,
+            error_code,
             // The message may repeat the device's request, including a key in the wrong place.
             message: shown(message.as_ref()),
         }
@@ -89,7 +89,7 @@ impl Refusal {
     }
 
     /// The device does not answer pings.
-    pub fn unanswered(pings: u32) -> Self {
+    pub fn no_pong(pings: u32) -> Self {
         let message = format!("{pings} pings were not answered; answer each ping with a pong");
         Self::new(1002, "no_pong", message)
     }
@@ -100,26 +100,26 @@ impl Refusal {
     }
 
     /// The hub has an internal error.
-    pub fn broken(message: impl AsRef<str>) -> Self {
+    pub fn internal_error(message: impl AsRef<str>) -> Self {
         Self::new(1011, "internal", message)
     }
 
     /// Returns true for an error: false if the device was replaced or stopped by a user.
     pub fn is_fault(&self) -> bool {
-        !["replaced", "stopped"].contains(&self.word)
+        !["replaced", "stopped"].contains(&self.error_code)
     }
 
     /// The text message that is sent before the close.
     pub fn text(&self) -> String {
         // Boards may use very simple parsers, so the fields keep their order.
         let message = Value::from(self.message.as_str());
-        let word = self.word;
-        format!(r#"{{"type":"error","code":"{word}","message":{message}}}"#)
+        let error_code = self.error_code;
+        format!(r#"{{"type":"error","code":"{error_code}","message":{message}}}"#)
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.word, self.message)
+        write!(f, "{}: {}", self.error_code, self.message)
     }
 }

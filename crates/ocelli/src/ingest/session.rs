@@ -46,9 +46,9 @@ const EARLY: usize = 64;
 
 /// Sends the reason to a device and closes the connection.
 pub(super) async fn refuse_device(socket: Socket, refusal: &Refusal) {
-    let (code, word) = (refusal.code, refusal.word);
+    let (code, error_code) = (refusal.code, refusal.error_code);
     socket
-        .refuse(refusal.text(), code, word, CLOSE_TIMEOUT)
+        .refuse(refusal.text(), code, error_code, CLOSE_TIMEOUT)
         .await;
 }
 
@@ -122,7 +122,14 @@ impl Session {
             stats_saved: None,
             checked: now,
             tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
-            stopped: Box::pin(ingest.identity.front.stopping.clone().cancelled_owned()),
+            stopped: Box::pin(
+                ingest
+                    .identity
+                    .server_state
+                    .stopping
+                    .clone()
+                    .cancelled_owned(),
+            ),
             admission,
         }
     }
@@ -168,7 +175,7 @@ impl Session {
     pub(super) fn end_reason(&self) -> SessionEnd {
         match self.socket.end() {
             Some(End::Fault(fault)) => SessionEnd::Refused(Refusal::protocol(*fault)),
-            Some(End::Unanswered(pings)) => SessionEnd::Refused(Refusal::unanswered(*pings)),
+            Some(End::Unanswered(pings)) => SessionEnd::Refused(Refusal::no_pong(*pings)),
             Some(end) => SessionEnd::Ended(end.clone()),
             None => SessionEnd::Ended(End::Cut),
         }
@@ -287,7 +294,7 @@ impl Session {
     /// Handles a text message: reads statistics and ignores everything else.
     fn handle_text(&mut self, text: &str) {
         let Some(numbers) = read_stats(text) else {
-            return self.ingest.identity.front.ignore(1);
+            return self.ingest.identity.server_state.ignore(1);
         };
         let device = &self.admission.device;
         let fields = numbers
@@ -309,7 +316,7 @@ impl Session {
         {
             self.stats_saved = Some(now);
             let (identity, row) = (self.ingest.identity.clone(), device.row);
-            self.ingest.identity.front.tasks.spawn(async move {
+            self.ingest.identity.server_state.tasks.spawn(async move {
                 let save = move |connection: &mut _| streams::set_stats(connection, row, &stats);
                 // The store has logged the error. The end of the stream writes the statistics
                 // again.
@@ -343,7 +350,7 @@ impl Session {
     /// store.
     fn check_key(&self) {
         let (identity, device) = (self.ingest.identity.clone(), self.admission.device.clone());
-        self.ingest.identity.front.tasks.spawn(async move {
+        self.ingest.identity.server_state.tasks.spawn(async move {
             let key = device.key.clone();
             let exists = move |connection: &mut _| keys::exists(connection, &key);
             if let Ok(false) = identity.store.call(exists).await {

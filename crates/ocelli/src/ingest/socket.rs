@@ -68,7 +68,7 @@ async fn open(
     };
     let protocol = offered.then_some(PROTOCOL);
     websocket::upgrade_any_origin(
-        &ingest.identity.front,
+        &ingest.identity.server_state,
         &peer,
         request,
         protocol,
@@ -138,8 +138,8 @@ impl NewConnection {
             Err(refusal) => {
                 let room = format!("app {:?}, room {:?}", self.app, self.room);
                 let reason = format!("{room}: {}", refusal.message);
-                let front = &ingest.identity.front;
-                front.refused(counts::Refusal::Device, remote, &reason);
+                let server_state = &ingest.identity.server_state;
+                server_state.refused(counts::Refusal::Device, remote, &reason);
                 refuse_device(socket, &refusal).await;
             }
         }
@@ -169,7 +169,8 @@ impl NewConnection {
         };
         let camera = identity.hub.resolve(&self.app, &self.room);
         let camera = camera.map_err(|error| Refusal::invalid_key(error.to_string()))?;
-        let store_error = |error: crate::store::StoreError| Refusal::broken(error.to_string());
+        let store_error =
+            |error: crate::store::StoreError| Refusal::internal_error(error.to_string());
         let admission_request = AdmissionRequest {
             camera,
             key: identity.store.key().map_err(store_error)?.hash(key),

@@ -11,16 +11,16 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often memory is returned. A call takes some tenths of a millisecond when there is
 /// little to return.
-const EACH: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 /// Allocations of this size and above get their own mapping, which is unmapped when it is
 /// freed: the working memory of password hashing. Pictures are smaller, and too short-lived
 /// for it.
 const OWN_MAPPING: i32 = 8 * 1024 * 1024;
 
 /// Gives unused memory back periodically, on a blocking thread, until the runtime stops.
-pub async fn give_back() {
+pub async fn return_memory() {
     set_mmap_threshold(OWN_MAPPING);
-    let mut due = interval(EACH);
+    let mut due = interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;

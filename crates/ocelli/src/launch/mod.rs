@@ -17,9 +17,9 @@ use ocelli_config::ConfigError;
 use ocelli_core::{Capacity, Hub, SystemClock};
 use ocelli_media::parameter_set;
 use ocelli_media::sources::SsrfGuard;
-use ocelli_net::front::Front;
 use ocelli_net::origin_policy::{OriginPolicy, own_addresses};
 use ocelli_net::plain::framing;
+use ocelli_net::server_state::ServerState;
 use ocelli_net::tls::TlsError;
 use ocelli_net::tls::authority::{Certificate, Names};
 use ocelli_net::tls::renewal::{CertificateRenewer, Mode};
@@ -129,11 +129,11 @@ fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode) {
 }
 
 /// The base URL for the user who started the hub, which listens on `listen`.
-fn local_address(front: &Front, listen: SocketAddr) -> String {
-    if let Some(url) = front.origin_policy.public() {
+fn local_address(server_state: &ServerState, listen: SocketAddr) -> String {
+    if let Some(url) = server_state.origin_policy.public() {
         return url.origin().to_owned();
     }
-    let scheme = front.scheme();
+    let scheme = server_state.scheme();
     match listen.ip().is_unspecified() {
         true => format!("{scheme}://localhost:{}", listen.port()),
         false => format!("{scheme}://{listen}"),
@@ -169,15 +169,15 @@ pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
 }
 
 /// How long to wait for a hub that is shutting down to release the data directory.
-const TAKEOVER: Duration = Duration::from_secs(3);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Locks the data directory. Two hubs on one directory would overwrite each other's data:
 /// only the last hub's links and addresses would be right.
-async fn claim(data: &Path) -> Result<File, StoreError> {
-    let until = Instant::now() + TAKEOVER;
+async fn lock_directory(data: &Path) -> Result<File, StoreError> {
+    let until = Instant::now() + LOCK_TIMEOUT;
     loop {
-        if let Some(claim) = store::claim(data)? {
-            return Ok(claim);
+        if let Some(lock) = store::lock_directory(data)? {
+            return Ok(lock);
         }
         if Instant::now() >= until {
             return Err(StoreError::Unusable(format!(
@@ -185,19 +185,19 @@ async fn claim(data: &Path) -> Result<File, StoreError> {
                 data.display()
             )));
         }
-        sleep(TAKEOVER / 30).await;
+        sleep(LOCK_TIMEOUT / 30).await;
     }
 }
 
 /// Locks the data directory, opens its store and reads the state that the last run saved.
 async fn open_store(
     data: Option<&Path>,
-    claimed: &mut Option<File>,
+    lock: &mut Option<File>,
     saved: &mut Saved,
     now: i64,
 ) -> Result<Store, StoreError> {
     let data = data_directory(data)?;
-    *claimed = Some(claim(&data).await?);
+    *lock = Some(lock_directory(&data).await?);
     let store = Store::open(&data)?;
     let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
     saved.read(&store, now).await.map_err(fault)?;
@@ -227,7 +227,7 @@ impl std::error::Error for LaunchError {}
 /// Sets up TLS as configured. Returns the keeper that keeps the certificate current, and the hub's
 /// own certificate authority if it has one.
 fn prepare_tls(
-    front: &mut Front,
+    server_state: &mut ServerState,
     config: &Config,
 ) -> Result<(Option<CertificateRenewer>, Option<Certificate>), TlsError> {
     let (renewer, authority) = match &config.tls {
@@ -237,7 +237,7 @@ fn prepare_tls(
             let data = data_directory(config.data.as_deref())
                 .map_err(|error| TlsError::new(error.to_string()))?;
             let mut lasting = Names::default();
-            let names = front.origin_policy.names().iter();
+            let names = server_state.origin_policy.names().iter();
             names.for_each(|name| lasting.add(name));
             lasting.add_address(config.listen.ip());
             let (renewer, authority) = CertificateRenewer::of_authority(
@@ -249,7 +249,7 @@ fn prepare_tls(
             (renewer, Some(authority))
         }
     };
-    front.tls = Some(renewer.server().clone());
+    server_state.tls = Some(renewer.server().clone());
     Ok((Some(renewer), authority))
 }
 
@@ -272,19 +272,19 @@ pub async fn serve(
     }
     let origin_policy = OriginPolicy::new(&hosts, &config.allowed_origins);
     let origin_policy = origin_policy.with_public_url(config.public_url.clone());
-    let mut front = Front::new(origin_policy, hub.budgets().clone());
-    front.proxies = config.trusted_proxies.clone();
-    front.framing = framing(&config.frame_ancestors);
-    front.limit(config.limits.clone());
-    let (renewer, authority) = prepare_tls(&mut front, &config).map_err(LaunchError::Tls)?;
+    let mut server_state = ServerState::new(origin_policy, hub.budgets().clone());
+    server_state.proxies = config.trusted_proxies.clone();
+    server_state.framing = framing(&config.frame_ancestors);
+    server_state.limit(config.limits.clone());
+    let (renewer, authority) = prepare_tls(&mut server_state, &config).map_err(LaunchError::Tls)?;
     let configured = Configured::of(&config.apps, config.cameras, &hub);
     let ssrf_guard = match config.allow_local_sources {
         true => SsrfGuard::disabled(),
         false => SsrfGuard::new(address.port()),
     };
-    let (mut claimed, mut saved) = (None, Saved::default());
+    let (mut lock, mut saved) = (None, Saved::default());
     let now = visitor::now(&hub);
-    let opened = open_store(config.data.as_deref(), &mut claimed, &mut saved, now).await;
+    let opened = open_store(config.data.as_deref(), &mut lock, &mut saved, now).await;
     let store = opened.unwrap_or_else(|error| {
         tracing::error!(
             "{error}. The configured cameras still run, and app \"live\" is public unless \
@@ -294,8 +294,8 @@ pub async fn serve(
         // No changes are accepted while the existing data can't be read.
         Store::closed(&error.to_string())
     });
-    let front = Arc::new(front);
-    let mut identity = Identity::new(hub, front.clone());
+    let server_state = Arc::new(server_state);
+    let mut identity = Identity::new(hub, server_state.clone());
     identity.store = store;
     identity.admin = config.admin;
     let identity = Arc::new(identity);
@@ -311,7 +311,7 @@ pub async fn serve(
     let telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
     print_hints(address, &identity.hub, &config.tls);
     if identity.store.key().is_ok() {
-        let ours = local_address(&front, address);
+        let ours = local_address(&server_state, address);
         if let Err(error) = print_setup_link(&catalog, &ours).await {
             tracing::error!("can't create the link for the first user: {error}");
         }
@@ -323,12 +323,12 @@ pub async fn serve(
             );
         }
     }
-    let scheme = front.scheme();
+    let scheme = server_state.scheme();
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
         tracing::warn!(%address, %error, "listening, but can't write to standard output");
     }
     let keeping = renewer.map(|renewer| tokio::spawn(renewer.run()));
-    let giving_back = tokio::spawn(heap::give_back());
+    let memory_task = tokio::spawn(heap::return_memory());
     let authority = authority.map(Arc::new);
     let plaintext_routes = trust::routes(authority.clone());
     let reports = ingest.reports();
@@ -358,8 +358,8 @@ pub async fn serve(
         authority,
     };
     server::run(listener, services, shutdown).await;
-    drop(claimed);
-    giving_back.abort();
+    drop(lock);
+    memory_task.abort();
     if let Some(keeping) = keeping {
         keeping.abort();
     }
@@ -380,10 +380,10 @@ fn bind(address: SocketAddr) -> Result<TcpListener, LaunchError> {
     bound().map_err(|error| LaunchError::Listen(address, error))
 }
 
-/// The address that was bound for `asked`.
-fn bound_address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, LaunchError> {
+/// The address that was bound for `requested`.
+fn bound_address(listener: &TcpListener, requested: SocketAddr) -> Result<SocketAddr, LaunchError> {
     let local = listener.local_addr();
-    local.map_err(|error| LaunchError::Listen(asked, error))
+    local.map_err(|error| LaunchError::Listen(requested, error))
 }
 
 /// Binds the JSMpeg ports of the cameras that have them.

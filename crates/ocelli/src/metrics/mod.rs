@@ -196,7 +196,7 @@ impl Scrape {
         let read = Transport::ALL.map(|transport| {
             (
                 [("sink", transport.name())],
-                self.identity.front.counts.snapshot(transport),
+                self.identity.server_state.counts.snapshot(transport),
             )
         });
         writer.gauges(
@@ -220,7 +220,7 @@ impl Scrape {
         let refused = Refusal::ALL.map(|why| {
             (
                 [("reason", why.name())],
-                self.identity.front.counts.refused(why),
+                self.identity.server_state.counts.refused(why),
             )
         });
         writer.counters(
@@ -255,7 +255,7 @@ impl Scrape {
         writer.gauges(
             "ocelli_max_renditions",
             "Maximum number of concurrent transcodes.",
-            renditions.map(|(labels, permits)| (labels, permits.most() as f64)),
+            renditions.map(|(labels, permits)| (labels, permits.max() as f64)),
         )?;
         writer.counters(
             "ocelli_refused_renditions",
@@ -267,7 +267,7 @@ impl Scrape {
             "Pictures refused because of their size.",
             capacity.oversized() as f64,
         )?;
-        let ignored = self.identity.front.ignored.load(Ordering::Relaxed);
+        let ignored = self.identity.server_state.ignored.load(Ordering::Relaxed);
         writer.counter(
             "ocelli_ignored_messages",
             "Viewer messages that were ignored: malformed, or for unknown cameras.",
@@ -276,12 +276,12 @@ impl Scrape {
         writer.gauge(
             "ocelli_connections",
             "Open connections.",
-            self.identity.front.connection_limiter.open() as f64,
+            self.identity.server_state.connection_limiter.open() as f64,
         )?;
         writer.gauge(
             "ocelli_max_connections",
             "Maximum number of open connections.",
-            self.identity.front.connection_limiter.most() as f64,
+            self.identity.server_state.connection_limiter.max() as f64,
         )?;
         writer.gauge(
             "ocelli_store_usable",

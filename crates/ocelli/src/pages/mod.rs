@@ -56,9 +56,9 @@ async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Respo
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, &identity).await;
         if let Err(problem) = visitor.and_then(|visitor| visitor.find(&app, &room)) {
-            let asks = parts.uri.query().is_none() && reads_pages(&parts.headers);
+            let navigates = parts.uri.query().is_none() && is_navigation(&parts.headers);
             return match problem.status() {
-                StatusCode::UNAUTHORIZED if asks => sign_in_first(parts.uri.path()),
+                StatusCode::UNAUTHORIZED if navigates => sign_in_redirect(parts.uri.path()),
                 _ => problem.into_response(),
             };
         }
@@ -74,13 +74,13 @@ async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Respo
 }
 
 /// Whether the client is a browser that navigates to a page.
-fn reads_pages(headers: &HeaderMap) -> bool {
+fn is_navigation(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// A 401 page that redirects to sign-in and returns to `path` afterwards.
-fn sign_in_first(path: &str) -> Response {
+fn sign_in_redirect(path: &str) -> Response {
     let back = utf8_percent_encode(path, NON_ALPHANUMERIC);
     let sign_in = format!("/sign-in?back={back}");
     let page = format!(
@@ -102,7 +102,7 @@ pub const NOT_BUILT: &str =
     "this binary was built without the web client; build it with `make build`";
 
 /// A file of the web client.
-pub fn built(name: &str) -> Option<Bytes> {
+pub fn embedded_file(name: &str) -> Option<Bytes> {
     Some(shared(Dist::get(name)?.data))
 }
 
@@ -135,7 +135,10 @@ fn accepts(headers: &HeaderMap, coding: &str) -> bool {
 }
 
 /// The smallest variant of a file that the client accepts, and its coding.
-fn shortest(name: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
+fn smallest_variant(
+    name: &str,
+    headers: &HeaderMap,
+) -> Option<(EmbeddedFile, Option<&'static str>)> {
     for (coding, ending) in CODINGS {
         // Compressed variants have no separate URL.
         if name.ends_with(ending) {
@@ -151,7 +154,7 @@ fn shortest(name: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'s
 }
 
 fn file(name: &str, request: &Request) -> Response {
-    let Some((found, coding)) = shortest(name, request.headers()) else {
+    let Some((found, coding)) = smallest_variant(name, request.headers()) else {
         if name == "index.html" {
             return plain(StatusCode::NOT_FOUND, NOT_BUILT);
         }

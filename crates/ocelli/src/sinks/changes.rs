@@ -57,7 +57,7 @@ pub struct ViewingPermission {
     visitor: Visitor,
     camera: CameraId,
     changes: HubChanges,
-    begun: bool,
+    started: bool,
 }
 
 impl ViewingPermission {
@@ -68,15 +68,15 @@ impl ViewingPermission {
             visitor,
             camera: camera.id().clone(),
             changes: HubChanges::new(&identity.hub),
-            begun: false,
+            started: false,
         }
     }
 
     /// Ready with the reason when the viewer may no longer watch.
     pub fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
         // The first poll checks once for changes from before the subscription.
-        while self.changes.any(cx) || !self.begun {
-            self.begun = true;
+        while self.changes.any(cx) || !self.started {
+            self.started = true;
             self.changes.take();
             if self.visitor.has_lapsed() {
                 return Poll::Ready(LAPSED);

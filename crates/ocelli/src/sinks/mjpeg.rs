@@ -46,7 +46,7 @@ async fn mjpeg(
         permission: ViewingPermission::new(&identity, visitor, &camera),
         watching: Watching::new(identity.hub.clone(), camera, playback.stream.into()),
         flushes: connection.flushes,
-        viewer_guard: identity.front.counts.enter(Transport::Mjpeg),
+        viewer_guard: identity.server_state.counts.enter(Transport::Mjpeg),
         next: Next::Opening,
     };
     let headers = [

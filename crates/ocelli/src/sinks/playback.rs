@@ -51,7 +51,7 @@ pub fn refuse(
     if problem.status() != StatusCode::UNAUTHORIZED {
         let reason = format!("{}: {}", request.uri().path(), problem.message());
         identity
-            .front
+            .server_state
             .refused(Refusal::Unknown, peer.remote, &reason);
         return problem.into_response();
     }
@@ -94,14 +94,14 @@ fn close_at_once(
     // Only the path is logged: the query may have a token.
     let reason = format!("{}: {why}", request.uri().path());
     let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
-    let (front, remote) = (identity.front.clone(), peer.remote);
+    let (server_state, remote) = (identity.server_state.clone(), peer.remote);
     websocket::upgrade(
-        &identity.front,
+        &identity.server_state,
         peer,
         request,
         None,
         move |mut socket| async move {
-            front.refused(refusal, remote, &reason);
+            server_state.refused(refusal, remote, &reason);
             socket.close(code, &why);
             socket.finish(CLOSE_TIMEOUT).await;
         },

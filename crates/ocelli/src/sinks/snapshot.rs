@@ -30,7 +30,7 @@ async fn snapshot(
     QueryParams(playback): QueryParams<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
-    let viewer_guard = identity.front.counts.enter(Transport::Snapshot);
+    let viewer_guard = identity.server_state.counts.enter(Transport::Snapshot);
     // The follower starts the camera and keeps it running for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {

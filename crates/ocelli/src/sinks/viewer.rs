@@ -59,7 +59,7 @@ async fn open(
     };
     let served = identity.clone();
     websocket::upgrade(
-        &identity.front,
+        &identity.server_state,
         &peer,
         request,
         None,
@@ -67,7 +67,8 @@ async fn open(
             // The first picture is sent before the first information.
             let mut infos = interval_at(Instant::now() + FIRST_INFO, INFO_INTERVAL);
             infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            let sender = FrameSender::new(socket, Form::Bare, &served.front, Transport::LiveWs);
+            let sender =
+                FrameSender::new(socket, Form::Bare, &served.server_state, Transport::LiveWs);
             let mut viewer = Viewer {
                 watching: Watching::new(served.hub.clone(), camera, query.stream.into()),
                 identity: served,
@@ -112,6 +113,6 @@ impl Delivery for Viewer {
     }
 
     fn text(&mut self, _: String, _: &mut Socket) {
-        self.identity.front.ignore(1);
+        self.identity.server_state.ignore(1);
     }
 }

@@ -94,13 +94,13 @@ pub fn update(connection: &Connection, stored: &StoredCamera) -> Result<(), Stor
 /// The file can't be written.
 pub fn delete(connection: &mut Connection, id: &CameraId) -> Result<bool, StoreError> {
     let transaction = connection.transaction()?;
-    let gone = transaction.execute(
+    let deleted = transaction.execute(
         "DELETE FROM camera WHERE app = ?1 AND room = ?2",
         (id.app(), id.room()),
     )?;
-    if gone > 0 {
+    if deleted > 0 {
         walls::forget_camera(&transaction, id.app(), id.room())?;
     }
     transaction.commit()?;
-    Ok(gone > 0)
+    Ok(deleted > 0)
 }

@@ -30,7 +30,7 @@ pub fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<
 ///
 /// # Errors
 /// The directory can't be used.
-pub fn claim(data: &Path) -> Result<Option<File>, StoreError> {
+pub fn lock_directory(data: &Path) -> Result<Option<File>, StoreError> {
     create_directory(data)?;
     let path = data.join(HUB_FILE);
     let file = make_private(&path)?;

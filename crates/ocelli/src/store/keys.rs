@@ -146,11 +146,11 @@ pub fn delete(
     let mut query = connection.prepare_cached(
         "DELETE FROM stream_key WHERE id = ?1 AND (?2 IS NULL OR app = ?2) RETURNING *",
     )?;
-    let gone = query.query_map((id, app), read)?.next().transpose()?;
-    if let Some(gone) = &gone
-        && !has_key(connection, gone)?
+    let deleted = query.query_map((id, app), read)?.next().transpose()?;
+    if let Some(deleted) = &deleted
+        && !has_key(connection, deleted)?
     {
-        walls::forget_camera(connection, &gone.app, &gone.room)?;
+        walls::forget_camera(connection, &deleted.app, &deleted.room)?;
     }
-    Ok(gone)
+    Ok(deleted)
 }

@@ -129,9 +129,9 @@ pub fn all(
 /// # Errors
 /// The file can't be written.
 pub fn end(connection: &Connection, id: &str, user: Option<&str>) -> Result<bool, StoreError> {
-    let gone = connection.execute(
+    let deleted = connection.execute(
         "DELETE FROM session WHERE id = ?1 AND (?2 IS NULL OR user = ?2)",
         (id, user),
     )?;
-    Ok(gone > 0)
+    Ok(deleted > 0)
 }

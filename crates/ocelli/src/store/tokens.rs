@@ -101,6 +101,6 @@ pub fn by_id(connection: &Connection, id: &str) -> Result<Option<Token>, StoreEr
 /// The file can't be written.
 pub fn delete(connection: &Connection, id: &str) -> Result<bool, StoreError> {
     connection.execute("DELETE FROM wall WHERE maker = ?1", [id])?;
-    let gone = connection.execute("DELETE FROM token WHERE id = ?1", [id])?;
-    Ok(gone > 0)
+    let deleted = connection.execute("DELETE FROM token WHERE id = ?1", [id])?;
+    Ok(deleted > 0)
 }

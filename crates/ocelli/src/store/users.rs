@@ -155,7 +155,7 @@ pub fn set_roles(connection: &Connection, user: &User) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Stores a password hash. Deletes the user's sessions except `kept`, and the user's one-time
+/// Stores a password hash. Deletes the user's sessions except `current`, and the user's one-time
 /// codes.
 ///
 /// # Errors
@@ -164,7 +164,7 @@ pub fn set_password(
     connection: &Connection,
     id: &str,
     password: &str,
-    kept: Option<&str>,
+    current: Option<&str>,
 ) -> Result<(), StoreError> {
     connection.execute(
         "UPDATE user SET password = ?2 WHERE id = ?1",
@@ -172,7 +172,7 @@ pub fn set_password(
     )?;
     connection.execute(
         "DELETE FROM session WHERE user = ?1 AND id IS NOT ?2",
-        (id, kept),
+        (id, current),
     )?;
     connection.execute("DELETE FROM code WHERE user = ?1", [id])?;
     Ok(())

@@ -178,6 +178,6 @@ pub fn forget_app(connection: &Connection, app: &str) -> Result<(), StoreError> 
 /// # Errors
 /// The file can't be written.
 pub fn delete(connection: &Connection, id: &str) -> Result<bool, StoreError> {
-    let gone = connection.execute("DELETE FROM wall WHERE id = ?1", [id])?;
-    Ok(gone > 0)
+    let deleted = connection.execute("DELETE FROM wall WHERE id = ?1", [id])?;
+    Ok(deleted > 0)
 }

@@ -312,8 +312,8 @@ mod tests {
     #[test]
     fn one_report_a_second_is_accepted_per_device() {
         let mut pace = ReportRate::default();
-        let begun = Instant::now();
-        let after = |ms: u64| begun + Duration::from_millis(ms);
+        let started = Instant::now();
+        let after = |ms: u64| started + Duration::from_millis(ms);
         assert!(pace.allows(&camera("a"), after(0)));
         assert!(!pace.allows(&camera("a"), after(999)));
         assert!(pace.allows(&camera("b"), after(999)));

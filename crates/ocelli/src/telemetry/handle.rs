@@ -180,13 +180,13 @@ impl Telemetry {
         job: impl FnOnce(&mut Registry) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let shared = self.shared.clone();
-        let (answer, answered) = oneshot::channel();
+        let (result_sender, result) = oneshot::channel();
         self.runtime.spawn(async move {
             let done = job(&mut shared.registry());
             shared.wake_viewers();
-            let _ = answer.send(done);
+            let _ = result_sender.send(done);
         });
-        answered.await.map_err(|_| Stopped)
+        result.await.map_err(|_| Stopped)
     }
 
     /// Makes the next piece of a viewer's message on the telemetry thread. A batch is made only

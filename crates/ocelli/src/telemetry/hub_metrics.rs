@@ -51,7 +51,7 @@ fn delete_series(registry: &mut Registry, apps: &BTreeSet<String>) {
 
 /// Samples until the hub stops.
 pub async fn sample(identity: Arc<Identity>, telemetry: Telemetry) {
-    let (hub, front) = (&identity.hub, &identity.front);
+    let (hub, server_state) = (&identity.hub, &identity.server_state);
     let mut due = interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut before: HashMap<String, (u64, u64)> = HashMap::new();
@@ -66,7 +66,7 @@ pub async fn sample(identity: Arc<Identity>, telemetry: Telemetry) {
                 Ok(()) => continue,
                 Err(Stopped) => return,
             },
-            () = front.stopping.cancelled() => return,
+            () = server_state.stopping.cancelled() => return,
         }
         if telemetry.shared.all_series_viewers.load(Ordering::Relaxed) == 0 {
             before.clear();

@@ -9,7 +9,7 @@ use crate::visitor::Identity;
 use axum::Router;
 use ocelli_core::PeerKind;
 use ocelli_net::accept::{accept, back_off_after};
-use ocelli_net::conversation::PortRoutes;
+use ocelli_net::http_server::PortRoutes;
 use std::io;
 use std::net::{SocketAddr, TcpListener as Bound};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub fn begin(
     plaintext_routes: Router,
 ) {
     let (tcp, ws) = options.addresses(main);
-    let stopping = &identity.front.stopping;
+    let stopping = &identity.server_state.stopping;
     let shared = &telemetry.shared;
     let bind = |address, key, what| bind(shared, address, key, what);
     if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples over TCP")) {
@@ -37,13 +37,13 @@ pub fn begin(
             let budget = hub.budget(PeerKind::SampleSource);
             sources::accept(stream, budget, &shared, &stopping);
         };
-        spawn(telemetry, &identity.front.stopping, listener, serve);
+        spawn(telemetry, &identity.server_state.stopping, listener, serve);
     }
     if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of samples")) {
-        let front = identity.front.clone();
+        let server_state = identity.server_state.clone();
         let port = viewers::port(identity.clone(), telemetry.clone());
-        let port_routes = PortRoutes::new(port, plaintext_routes, front.clone());
-        let serve = move |stream| accept(stream, &front, &port_routes);
+        let port_routes = PortRoutes::new(port, plaintext_routes, server_state.clone());
+        let serve = move |stream| accept(stream, &server_state, &port_routes);
         spawn(telemetry, stopping, listener, serve);
     }
 }

@@ -46,7 +46,14 @@ pub fn serve(
 ) {
     listen::begin(telemetry, options, main, identity, plaintext_routes);
     let metrics = hub_metrics::sample(identity.clone(), telemetry.clone());
-    identity.front.tasks.spawn(metrics);
-    let Identity { hub, front, .. } = &**identity;
-    devices::take(telemetry, hub.clone(), front.stopping.clone(), reports);
+    identity.server_state.tasks.spawn(metrics);
+    let Identity {
+        hub, server_state, ..
+    } = &**identity;
+    devices::take(
+        telemetry,
+        hub.clone(),
+        server_state.stopping.clone(),
+        reports,
+    );
 }

@@ -74,9 +74,9 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
         let (close, closed) = oneshot::channel();
         let mut connection = connection;
         let body = move || {
-            while let Some((saving, answer)) = received.blocking_recv() {
+            while let Some((saving, result_sender)) = received.blocking_recv() {
                 let done = write(&mut connection, &saving).map_err(|error| error.to_string());
-                let _ = answer.send(done);
+                let _ = result_sender.send(done);
             }
             let _ = close.send(checkpoint(connection).map_err(|error| error.to_string()));
         };
@@ -258,10 +258,10 @@ impl Store {
             return SaveResult::Nothing;
         }
         let (bytes, deleted) = (saving.journal.len(), saving.deleted.clone());
-        let (answer, answered) = oneshot::channel();
-        let sent = self.requests.send((saving, answer)).await;
+        let (result_sender, result) = oneshot::channel();
+        let sent = self.requests.send((saving, result_sender)).await;
         let done = match sent {
-            Ok(()) => answered
+            Ok(()) => result
                 .await
                 .unwrap_or_else(|_| Err("its thread has ended".to_owned())),
             Err(_) => Err("its thread has ended".to_owned()),

@@ -16,8 +16,8 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::{Request, StatusCode};
-use ocelli_net::front::Front;
 use ocelli_net::request::Peer;
+use ocelli_net::server_state::ServerState;
 use ocelli_net::websocket::{self, CLOSE_TIMEOUT, Incoming, Socket, close};
 use ocelli_series::cursor::Piece;
 use ocelli_series::{Cursor, Selection};
@@ -130,7 +130,7 @@ fn begin(
         telemetry,
     } = state;
     identity.visitors.track(&visitor);
-    let front = identity.front.clone();
+    let server_state = identity.server_state.clone();
     let serve = move |socket| async move {
         let looks = ViewerCount::begin(&telemetry, !wanted.tcp_only);
         let mut checks = interval(CHECK_INTERVAL);
@@ -142,13 +142,13 @@ fn begin(
             cursor: Some(Cursor::new(wanted)),
             piece: None,
             next: Next::History,
-            asked: true,
+            requested: true,
             checks,
         };
-        viewer.run(&identity.front).await;
+        viewer.run(&identity.server_state).await;
         drop(looks);
     };
-    websocket::upgrade(&front, peer, request, None, serve)
+    websocket::upgrade(&server_state, peer, request, None, serve)
 }
 
 /// Counts a viewer of all series while it exists.
@@ -182,20 +182,20 @@ struct Viewer {
     piece: Option<AbortOnDropHandle<(Cursor, Option<Piece>)>>,
     next: Next,
     /// Whether there is an open request. A new viewer has requested the history.
-    asked: bool,
+    requested: bool,
     checks: Interval,
 }
 
 enum Event {
-    Came(Incoming),
+    Received(Incoming),
     CheckDue,
     /// The telemetry thread has ended.
     Over,
 }
 
 impl Viewer {
-    async fn run(mut self, front: &Front) {
-        let mut stopped = std::pin::pin!(front.stopping.cancelled());
+    async fn run(mut self, server_state: &ServerState) {
+        let mut stopped = std::pin::pin!(server_state.stopping.cancelled());
         loop {
             let event = tokio::select! {
                 event = self.next() => event,
@@ -216,12 +216,14 @@ impl Viewer {
                     self.socket.close(close::UNAUTHORIZED, why);
                     return self.socket.finish(CLOSE_TIMEOUT).await;
                 }
-                Event::Came(Incoming::Text(text)) if text.is_empty() => self.asked = true,
-                Event::Came(Incoming::Binary(bytes)) if bytes.is_empty() => self.asked = true,
-                Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
-                    front.ignore(1);
+                Event::Received(Incoming::Text(text)) if text.is_empty() => self.requested = true,
+                Event::Received(Incoming::Binary(bytes)) if bytes.is_empty() => {
+                    self.requested = true
                 }
-                Event::Came(Incoming::Closed) => return,
+                Event::Received(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
+                    server_state.ignore(1);
+                }
+                Event::Received(Incoming::Closed) => return,
             }
         }
     }
@@ -232,7 +234,7 @@ impl Viewer {
             loop {
                 // All pending requests are read before one is answered: they count as one.
                 if let Poll::Ready(incoming) = self.socket.poll(cx) {
-                    return Poll::Ready(Event::Came(incoming));
+                    return Poll::Ready(Event::Received(incoming));
                 }
                 if !self.socket.is_idle() {
                     return Poll::Pending;
@@ -251,7 +253,7 @@ impl Viewer {
                     self.cursor = Some(cursor);
                     let first = self.next != Next::Continue;
                     if first {
-                        self.asked = false;
+                        self.requested = false;
                     }
                     self.next = if piece.last {
                         Next::Batch
@@ -261,7 +263,7 @@ impl Viewer {
                     self.socket.send_piece(piece.text.into(), first, piece.last);
                     continue;
                 }
-                let due = self.asked || self.next == Next::Continue;
+                let due = self.requested || self.next == Next::Continue;
                 let cursor = if due { self.cursor.take() } else { None };
                 let Some(cursor) = cursor else {
                     return Poll::Pending;

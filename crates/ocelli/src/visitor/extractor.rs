@@ -23,8 +23,10 @@ impl Visitor {
         let found = match credential::needs_store(&credentials) {
             false => credential::without_store(&credentials),
             true => {
-                let (asked, now) = (credentials.clone(), identity.now());
-                let find = move |connection: &mut _| credential::find(connection, &asked, now);
+                let (credentials_to_find, now) = (credentials.clone(), identity.now());
+                let find = move |connection: &mut _| {
+                    credential::find(connection, &credentials_to_find, now)
+                };
                 match identity.store.call(find).await {
                     Ok(found) => found,
                     Err(error) => {

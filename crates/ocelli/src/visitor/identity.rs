@@ -6,7 +6,7 @@ use super::long_lived::Visitors;
 use crate::auth::{AdminToken, Passwords};
 use crate::store::Store;
 use ocelli_core::Hub;
-use ocelli_net::front::Front;
+use ocelli_net::server_state::ServerState;
 use std::sync::Arc;
 
 /// Shared state for authentication and authorization.
@@ -14,7 +14,7 @@ pub struct Identity {
     /// The cameras and apps, and the hub's clock.
     pub hub: Arc<Hub>,
     /// The HTTP server.
-    pub front: Arc<Front>,
+    pub server_state: Arc<ServerState>,
     /// The persistent store.
     pub store: Store,
     /// The administrator's token, if one is set.
@@ -29,10 +29,10 @@ pub struct Identity {
 
 impl Identity {
     /// An identity without a store and without an administrator's token.
-    pub fn new(hub: Arc<Hub>, front: Arc<Front>) -> Self {
+    pub fn new(hub: Arc<Hub>, server_state: Arc<ServerState>) -> Self {
         Self {
             hub,
-            front,
+            server_state,
             store: Store::closed("this hub was started without a store"),
             admin: None,
             passwords: Passwords::default(),

@@ -22,21 +22,21 @@ const BATCH_SIZE: usize = 64;
 pub async fn reauthorize_periodically(identity: Arc<Identity>) {
     let mut round = interval(INTERVAL);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut answered = Instant::now();
+    let mut last_success = Instant::now();
     loop {
         tokio::select! {
             _ = round.tick() => {}
             () = identity.visitors.revoked.notified() => {}
-            () = identity.front.stopping.cancelled() => return,
+            () = identity.server_state.stopping.cancelled() => return,
         }
         let mut changed = false;
         for visitors in identity.visitors.connected().chunks(BATCH_SIZE) {
             let authorizations = match look_up(&identity, visitors).await {
                 Ok(authorizations) => {
-                    answered = Instant::now();
+                    last_success = Instant::now();
                     authorizations
                 }
-                Err(_) if answered.elapsed() < STORE_GRACE => continue,
+                Err(_) if last_success.elapsed() < STORE_GRACE => continue,
                 Err(_) => visitors.iter().map(|one| one.without_store()).collect(),
             };
             for (visitor, authorization) in visitors.iter().zip(authorizations) {
@@ -54,12 +54,12 @@ async fn look_up(
     visitors: &[Arc<Inner>],
 ) -> Result<Vec<Authorization>, StoreError> {
     let now = identity.now();
-    let asked: Vec<_> = visitors.iter().map(|one| one.credentials.clone()).collect();
-    if !asked.iter().any(|one| credential::needs_store(one)) {
+    let credentials: Vec<_> = visitors.iter().map(|one| one.credentials.clone()).collect();
+    if !credentials.iter().any(|one| credential::needs_store(one)) {
         return Ok(visitors.iter().map(|one| one.without_store()).collect());
     }
     let find = move |connection: &mut _| {
-        let found = asked
+        let found = credentials
             .iter()
             .map(|one| credential::find(connection, one, now));
         found.collect::<Result<Vec<Vec<Option<Found>>>, _>>()

@@ -36,8 +36,8 @@ pub fn credentials_of(
     }
     let query = parts.uri.query().unwrap_or_default();
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let asked = pairs.find(|(name, token)| name == "token" && !token.is_empty());
-    if let Some((_, token)) = asked {
+    let parameter = pairs.find(|(name, token)| name == "token" && !token.is_empty());
+    if let Some((_, token)) = parameter {
         if !credentials.is_empty() {
             return Err(Fault::Invalid(
                 "the request has one token in its URL and another in its header; send only one",

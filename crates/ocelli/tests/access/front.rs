@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
-use crate::support::http::{Answer, ask, request};
+use crate::support::TIMEOUT;
+use crate::support::http::{HttpResponse, ask, request};
 use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::Hub;
@@ -21,12 +21,12 @@ fn hub() -> (Hub, Dir) {
     (hub.start(), dir)
 }
 
-async fn naming(hub: &Hub, path: &str, host: &str) -> Answer {
+async fn naming(hub: &Hub, path: &str, host: &str) -> HttpResponse {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     ask(hub.addr(), &request).await
 }
 
-async fn from_page(hub: &Hub, path: &str, origin: &str) -> Answer {
+async fn from_page(hub: &Hub, path: &str, origin: &str) -> HttpResponse {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
@@ -71,10 +71,10 @@ async fn a_request_for_a_foreign_host_is_refused_everywhere() {
         "/play/live/cam1",
         "/nothing",
     ] {
-        let answer = naming(&hub, path, "evil.example").await;
-        answer.is_plain(403, "evil.example");
-        assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        assert!(answer.body.contains("allowed_hosts"), "{answer:?}");
+        let response = naming(&hub, path, "evil.example").await;
+        response.is_plain(403, "evil.example");
+        assert_eq!(response.header("x-content-type-options"), "nosniff");
+        assert!(response.body.contains("allowed_hosts"), "{response:?}");
     }
     for host in [
         "127.0.0.1.evil.example",
@@ -86,8 +86,11 @@ async fn a_request_for_a_foreign_host_is_refused_everywhere() {
         "user@evil.example",
         "127.0.0.1@evil.example",
     ] {
-        let answer = naming(&hub, "/health", host).await;
-        assert!([400, 403].contains(&answer.status()), "{host}: {answer:?}");
+        let response = naming(&hub, "/health", host).await;
+        assert!(
+            [400, 403].contains(&response.status()),
+            "{host}: {response:?}"
+        );
     }
     // The absolute form of the request target overrides the Host header.
     let absolute = format!(
@@ -100,7 +103,7 @@ async fn a_request_for_a_foreign_host_is_refused_everywhere() {
     let two = "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n";
     let two = ask(hub.addr(), two).await;
     assert!([400, 403].contains(&two.status()), "{two:?}");
-    let line = hub.wait_stderr("evil.example", PATIENCE).unwrap();
+    let line = hub.wait_stderr("evil.example", TIMEOUT).unwrap();
     assert!(line.contains("127.0.0.1:"), "the peer is logged: {line}");
 }
 
@@ -117,8 +120,8 @@ async fn sockets_open_for_own_pages_allowed_pages_and_clients_without_an_origin(
             "HTTPS://Dash.Example",
             "http://dev.example:3000",
         ] {
-            let answer = from_page(&hub, path, origin).await;
-            assert_eq!(answer.status(), 101, "{origin}: {answer:?}");
+            let response = from_page(&hub, path, origin).await;
+            assert_eq!(response.status(), 101, "{origin}: {response:?}");
         }
         for origin in [
             "http://evil.example",
@@ -134,14 +137,14 @@ async fn sockets_open_for_own_pages_allowed_pages_and_clients_without_an_origin(
             "ftp://localhost",
             "localhost",
         ] {
-            let answer = from_page(&hub, path, origin).await;
-            answer.is_plain(403, "allowed_origins");
+            let response = from_page(&hub, path, origin).await;
+            response.is_plain(403, "allowed_origins");
         }
         let two = format!("http://{}\r\nOrigin: http://evil.example", hub.addr());
-        let answer = from_page(&hub, path, &two).await;
-        answer.is_plain(403, "more than one");
+        let response = from_page(&hub, path, &two).await;
+        response.is_plain(403, "more than one");
     }
-    let line = hub.wait_stderr("\"http://evil.example\"", PATIENCE);
+    let line = hub.wait_stderr("\"http://evil.example\"", TIMEOUT);
     let line = line.expect("a refused page is logged");
     assert!(
         line.contains("127.0.0.1:") || line.contains("peer"),
@@ -155,8 +158,8 @@ async fn pages_that_may_open_sockets_may_read_responses() {
     let read = async |origin: &str| {
         let lines = [format!("Origin: {origin}")];
         let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-        let answer = request(hub.addr(), "GET", "/api/v1/cameras", &lines).await;
-        answer.header("access-control-allow-origin").to_owned()
+        let response = request(hub.addr(), "GET", "/api/v1/cameras", &lines).await;
+        response.header("access-control-allow-origin").to_owned()
     };
     assert_eq!(read("https://dash.example").await, "https://dash.example");
     assert_eq!(read("https://evil.example").await, "");
@@ -166,8 +169,8 @@ async fn pages_that_may_open_sockets_may_read_responses() {
 async fn pages_declare_which_sites_may_frame_them() {
     let (hub, _dir) = hub();
     for path in ["/", "/play/live/cam1", "/api/v1/docs"] {
-        let answer = request(hub.addr(), "GET", path, &[]).await;
-        let policies = answer.head.headers.iter();
+        let response = request(hub.addr(), "GET", path, &[]).await;
+        let policies = response.head.headers.iter();
         let policies = policies.filter(|(name, _)| name == "content-security-policy");
         let policies: Vec<_> = policies.map(|(_, value)| value.as_str()).collect();
         let framing = "frame-ancestors 'self' https://dash.example";

@@ -31,15 +31,18 @@ async fn a_file_is_sent_in_the_shortest_encoding_the_client_accepts() {
         let mut length = plain.body.len();
         for (accepts, coding) in [("gzip, deflate", "gzip"), ("gzip, deflate, br, zstd", "br")] {
             let name = format!("Accept-Encoding: {accepts}");
-            let answer = request(site.address, "HEAD", path, &[&name]).await;
-            assert_eq!(answer.status(), 200);
-            assert_eq!(answer.header("content-encoding"), coding, "{path}");
-            assert_eq!(answer.header("vary"), "accept-encoding");
-            assert_eq!(answer.header("content-type"), plain.header("content-type"));
-            let shorter: usize = answer.header("content-length").parse().unwrap();
+            let response = request(site.address, "HEAD", path, &[&name]).await;
+            assert_eq!(response.status(), 200);
+            assert_eq!(response.header("content-encoding"), coding, "{path}");
+            assert_eq!(response.header("vary"), "accept-encoding");
+            assert_eq!(
+                response.header("content-type"),
+                plain.header("content-type")
+            );
+            let shorter: usize = response.header("content-length").parse().unwrap();
             assert!(shorter < length, "{path}: {shorter} of {length}");
             length = shorter;
-            let tag = answer.header("etag").to_owned();
+            let tag = response.header("etag").to_owned();
             assert!(!seen.contains(&tag), "{path}: two encodings share one ETag");
             let fresh = format!("If-None-Match: {tag}");
             let again = request(site.address, "GET", path, &[&name, &fresh]).await;
@@ -62,8 +65,8 @@ async fn refused_and_unknown_encodings_are_not_sent() {
         ("GZIP", "gzip"),
     ] {
         let accepts = format!("Accept-Encoding: {accepts}");
-        let answer = request(site.address, "HEAD", "/ocelli.js", &[&accepts]).await;
-        assert_eq!(answer.header("content-encoding"), coding, "{accepts}");
+        let response = request(site.address, "HEAD", "/ocelli.js", &[&accepts]).await;
+        assert_eq!(response.header("content-encoding"), coding, "{accepts}");
     }
     get(site.address, "/ocelli.js.br")
         .await

@@ -1,9 +1,9 @@
 //! What the hub stores across restarts, and how it runs if the store fails.
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::{call, get};
-use crate::support::hub::{OCELLI, said};
+use crate::support::hub::{OCELLI, stdout_of};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use ocelli_testkit::{Hub, HubBuilder};
@@ -34,7 +34,7 @@ async fn a_second_hub_on_a_directory_shows_its_wall_and_changes_nothing() {
     let dir = Dir::new("shared");
     let first = hub(&dir.0);
     let second = hub(&dir.0);
-    let line = second.wait_stderr("another hub is using", PATIENCE);
+    let line = second.wait_stderr("another hub is using", TIMEOUT);
     assert!(line.expect("a reason").contains("--data"));
     let frame = get(second.addr(), "/live/live/cam1/frame.jpg").await;
     assert_eq!(frame.status(), 200, "{frame:?}");
@@ -70,7 +70,7 @@ async fn apps_and_tokens_survive_a_restart() {
     let token = call(first.addr(), "POST /api/v1/tokens", ADMIN, body).await;
     let token = token.json()["data"]["token"].clone();
     let token = token.as_str().expect("a token").to_owned();
-    let ended = first.terminate(PATIENCE).expect("the hub exits");
+    let ended = first.terminate(TIMEOUT).expect("the hub exits");
     assert!(ended.0.success());
 
     let second = hub(&data);
@@ -116,7 +116,7 @@ async fn the_configuration_takes_precedence_over_stored_apps() {
         apps.iter()
             .all(|app| app["readOnly"] == true && app["publicPlayback"] == true)
     );
-    let line = second.wait_stderr("\"barn\" is skipped", PATIENCE);
+    let line = second.wait_stderr("\"barn\" is skipped", TIMEOUT);
     assert!(line.is_some_and(|line| line.contains("\"yard\"")));
 }
 
@@ -125,7 +125,7 @@ async fn stored_files_are_private_and_contain_no_token() {
     let dir = Dir::new("modes");
     let data = dir.0.join("kept");
     let hub = hub(&data);
-    let secret = said(&token(&data, &["create", "phone"]));
+    let secret = stdout_of(&token(&data, &["create", "phone"]));
     let mode = |file: &fs::File| {
         let metadata = file.metadata().expect("the file's metadata");
         metadata.permissions().mode() & 0o777
@@ -166,26 +166,26 @@ async fn tokens_created_while_a_hub_runs_are_valid_until_revoked() {
         "--permission",
         "app:read",
     ];
-    let before = said(&token(&data, &arguments));
+    let before = stdout_of(&token(&data, &arguments));
     let hub = hub(&data);
-    let beside = said(&token(&data, &arguments));
+    let beside = stdout_of(&token(&data, &arguments));
     for secret in [&before, &beside] {
-        let answer = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
-        assert_eq!(answer.status(), 200, "{answer:?}");
+        let response = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
+        assert_eq!(response.status(), 200, "{response:?}");
     }
-    let listed = said(&token(&data, &["list"]));
+    let listed = stdout_of(&token(&data, &["list"]));
     assert_eq!(listed.lines().count(), 2);
     for line in listed.lines() {
         assert!(line.contains("live") && line.contains("app:read") && line.contains("\"reader\""));
         assert!(!line.contains("sk_"), "{line}");
         let id = line.split_whitespace().next().expect("an id");
-        said(&token(&data, &["revoke", id]));
+        stdout_of(&token(&data, &["revoke", id]));
         let again = token(&data, &["revoke", id]);
         assert_eq!(again.status.code(), Some(1), "{again:?}");
     }
     for secret in [&before, &beside] {
-        let answer = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
-        answer.is_problem(401, "revoked");
+        let response = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
+        response.is_problem(401, "revoked");
     }
     let wrong = token(&data, &["create", "x", "--permission", "app:raed"]);
     assert_eq!(wrong.status.code(), Some(2));
@@ -196,7 +196,7 @@ async fn tokens_created_while_a_hub_runs_are_valid_until_revoked() {
 /// admin token still works.
 async fn assert_cameras_play(data: &Path, word: &str) {
     let hub = hub(data);
-    let line = hub.wait_stderr("can't be used", PATIENCE);
+    let line = hub.wait_stderr("can't be used", TIMEOUT);
     let line = line.expect("a log line");
     assert!(line.contains(word), "{line}");
     let frame = get(hub.addr(), "/live/live/cam1/frame.jpg").await;
@@ -241,7 +241,7 @@ async fn cameras_play_without_a_store() {
 
     // A database with an intact header and corrupt pages.
     let data = dir.0.join("broken");
-    said(&token(&data, &["list"]));
+    stdout_of(&token(&data, &["list"]));
     let mut bytes = fs::read(data.join("ocelli.db")).expect("a file");
     bytes[4096..].fill(0xa5);
     fs::write(data.join("ocelli.db"), bytes).expect("a file");
@@ -252,7 +252,7 @@ async fn cameras_play_without_a_store() {
 
     // An invalid key file.
     let data = dir.0.join("key");
-    said(&token(&data, &["list"]));
+    stdout_of(&token(&data, &["list"]));
     fs::write(data.join("token.key"), "short").expect("a file");
     assert_cameras_play(&data, "token.key").await;
 }
@@ -262,14 +262,14 @@ fn several_processes_may_open_one_directory_at_once() {
     let dir = Dir::new("crowd");
     let data = dir.0.join("kept");
     let made: Vec<String> = std::thread::scope(|scope| {
-        let create = || said(&token(&data, &["create", "one of many"]));
+        let create = || stdout_of(&token(&data, &["create", "one of many"]));
         let all: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
         all.into_iter()
             .map(|one| one.join().expect("a token"))
             .collect()
     });
     assert_eq!(made.len(), 8);
-    assert_eq!(said(&token(&data, &["list"])).lines().count(), 8);
+    assert_eq!(stdout_of(&token(&data, &["list"])).lines().count(), 8);
 }
 
 #[tokio::test]
@@ -287,10 +287,10 @@ async fn an_invalid_admin_token_ends_startup() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let said = refused(&[("OCELLI_ADMIN_TOKEN", "hushhush")]);
+    let text = refused(&[("OCELLI_ADMIN_TOKEN", "hushhush")]);
     assert!(
-        said.contains("OCELLI_ADMIN_TOKEN") && !said.contains("hushhush"),
-        "{said}"
+        text.contains("OCELLI_ADMIN_TOKEN") && !text.contains("hushhush"),
+        "{text}"
     );
     let both = [
         ("OCELLI_ADMIN_TOKEN", ADMIN),
@@ -325,8 +325,8 @@ async fn assert_only_the_store_fails(hub: &Hub, wall: &mut Wall, word: &str) {
     let metrics = get(hub.addr(), "/metrics").await.body;
     assert!(metrics.contains("\nocelli_store_usable 0"), "{metrics}");
     let log = hub.stderr();
-    let said = log.iter().filter(|line| line.contains("the store failed"));
-    assert_eq!(said.count(), 1, "it must be logged once: {log:?}");
+    let failures = log.iter().filter(|line| line.contains("the store failed"));
+    assert_eq!(failures.count(), 1, "it must be logged once: {log:?}");
 }
 
 #[tokio::test]
@@ -357,7 +357,7 @@ async fn a_deleted_database_file_is_noticed_at_once() {
     fs::rename(&aside, &file).expect("the file is moved back");
     let tokens = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
     assert_eq!(tokens.status(), 200, "{tokens:?}");
-    let line = hub.wait_stderr("the store works again", PATIENCE);
+    let line = hub.wait_stderr("the store works again", TIMEOUT);
     assert!(line.is_some());
     let ready = get(hub.addr(), "/ready").await.json();
     assert_eq!(ready["problems"].as_array().map(Vec::len), Some(0));
@@ -387,7 +387,7 @@ async fn a_full_disk_fails_only_the_changes_that_must_be_stored() {
         assert!(kept < 1000, "the limit had no effect");
     }
     assert_only_the_store_fails(&small, &mut wall, "the store's file").await;
-    let ended = small.terminate(PATIENCE).expect("the hub exits");
+    let ended = small.terminate(TIMEOUT).expect("the hub exits");
     assert!(ended.0.success());
 
     let hub = hub(&data);

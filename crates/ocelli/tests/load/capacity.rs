@@ -9,7 +9,7 @@ use crate::support::http::get;
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, Watched, eventually, ffmpegs};
+use crate::support::{TIMEOUT, Watched, eventually, ffmpegs};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use ocelli::config::Config;
@@ -111,7 +111,7 @@ const H264: &str = "exec = [\"ffmpeg\", \"-v\", \"error\", \"-re\", \"-f\", \"la
      \"10\", \"-f\", \"h264\", \"-\"]\nformat = \"h264\"\n";
 
 async fn until(hub: &ocelli_core::Hub, camera: &Camera, wanted: impl Fn(&State) -> bool) -> State {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut changes = hub.changes();
     loop {
         let state = camera.status().state;
@@ -171,7 +171,7 @@ async fn jsmpeg(hub: &Hub, room: &str) -> Socket {
 /// Returns the next message, or the code and the reason of the close.
 async fn next(socket: &mut Socket) -> Result<Vec<u8>, (u16, String)> {
     loop {
-        let message = timeout(PATIENCE, socket.next())
+        let message = timeout(TIMEOUT, socket.next())
             .await
             .expect("a message in time");
         match message.expect("an open socket").unwrap() {
@@ -191,7 +191,7 @@ async fn a_pushed_decompression_bomb_is_counted_reported_and_not_decoded() {
     let dir = Dir::new("bomb");
     let hub = serve(&dir, "");
     let address = hub.addr();
-    let key = Key::mint(address, "live", "cam1").await;
+    let key = Key::create(address, "live", "cam1").await;
     let (mut device, _) = Device::ready(address, &key).await;
     let mut viewer = jsmpeg(&hub, "cam1").await;
     let good = picture(1);
@@ -202,11 +202,11 @@ async fn a_pushed_decompression_bomb_is_counted_reported_and_not_decoded() {
     for _ in 0..10 {
         device.try_send(Message::binary(bomb.clone())).await;
     }
-    let told: Value = device.text().await;
-    assert_eq!(told["code"], "not_jpeg", "{told}");
-    let message = told["message"].as_str().unwrap();
+    let received: Value = device.text().await;
+    assert_eq!(received["code"], "not_jpeg", "{received}");
+    let message = received["message"].as_str().unwrap();
     assert!(message.contains(TOO_LARGE), "{message}");
-    assert_eq!(device.refused(PATIENCE).await.1, 1003);
+    assert_eq!(device.refused(TIMEOUT).await.1, 1003);
     let shown = get(address, "/live/live/cam1/frame.jpg").await;
     assert_eq!(shown.header("content-length"), good.len().to_string());
     let children = hub.children();
@@ -304,7 +304,7 @@ async fn ffmpeg_is_killed_when_a_picture_takes_too_long() {
     let camera = hub.find("live", "cam").unwrap();
     let _viewer = camera.follow_mpeg1(Quality::Main);
     let mut changes = hub.changes();
-    let reason = timeout(PATIENCE, async {
+    let reason = timeout(TIMEOUT, async {
         loop {
             if let Some(reason) = camera.mpeg1_failure(Quality::Main) {
                 return reason;
@@ -358,7 +358,7 @@ async fn a_killed_child_frees_its_place_for_a_waiting_camera() {
     ));
     let [one, two] = ["one", "two"].map(|room| hub.find("live", room).unwrap());
     let mut first = one.follow(Quality::Main);
-    timeout(PATIENCE, first.next()).await.expect("a picture");
+    timeout(TIMEOUT, first.next()).await.expect("a picture");
     let mut second = two.follow(Quality::Main);
     let refused = |state: &State| matches!(state, State::Failed(_));
     let state = until(&hub, &two, refused).await;
@@ -371,7 +371,7 @@ async fn a_killed_child_frees_its_place_for_a_waiting_camera() {
     let permits = hub.capacity().jpeg_renditions();
     assert_eq!((permits.running(), permits.refused()), (1, 1));
     ffmpegs("min(iw,312)")[0].signal(Signal::KILL);
-    timeout(PATIENCE, second.next()).await.expect("a picture");
+    timeout(TIMEOUT, second.next()).await.expect("a picture");
     assert_eq!(
         until(&hub, &two, |state| !refused(state)).await,
         State::Live
@@ -380,7 +380,7 @@ async fn a_killed_child_frees_its_place_for_a_waiting_camera() {
     until(&hub, &one, refused).await;
     hub.remove(two.id());
     while first.try_next().is_some() {}
-    timeout(PATIENCE, first.next()).await.expect("a picture");
+    timeout(TIMEOUT, first.next()).await.expect("a picture");
     assert_eq!(permits.running(), 1);
     hub.stop();
     eventually("all permits are released", || permits.running() == 0).await;
@@ -425,7 +425,7 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
     assert_eq!(hub.children().len(), 2);
     // A second viewer of a running rendition needs no further one.
     drop(viewers);
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let mut again = jsmpeg(&hub, "three").await;
         match next(&mut again).await {
@@ -433,7 +433,7 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
             Err((code, reason)) => assert_eq!(code, 1013, "{reason}"),
         }
         // A refused viewer must retry, because no event announces a free place.
-        assert!(begun.elapsed() < PATIENCE, "timed out");
+        assert!(started.elapsed() < TIMEOUT, "timed out");
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }
@@ -462,8 +462,8 @@ async fn sixty_four_h264_cameras_play_as_jpeg_to_anonymous_viewers() {
                 *seen.entry(id).or_insert(0) += 1;
             }
         };
-        let came = timeout(PATIENCE * 4, all).await;
-        assert!(came.is_ok(), "two pictures of each: {seen:?}");
+        let received = timeout(TIMEOUT * 4, all).await;
+        assert!(received.is_ok(), "two pictures of each: {seen:?}");
     }
     let address = hub.addr();
     for (row, value) in [

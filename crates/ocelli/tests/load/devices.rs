@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{Device, Key, picture};
 use crate::support::http::get;
 use crate::support::hub::{keeping, keeping_on};
@@ -57,7 +57,7 @@ async fn storm(hub: SocketAddr, keys: &[Key]) -> Vec<Device> {
 
 /// Waits until this many cameras are live.
 async fn live(hub: SocketAddr, wanted: usize) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
         let cameras = get(hub, "/api/v1/cameras").await.json();
         let cameras = cameras["data"].as_array().unwrap();
@@ -93,10 +93,7 @@ async fn six_hundred_devices_reconnect_at_once_twice() {
     let again = storm(address, &keys).await;
     live(address, COUNT).await;
     for device in &mut devices {
-        assert_eq!(
-            device.refused(PATIENCE).await,
-            ("replaced".to_owned(), 4409)
-        );
+        assert_eq!(device.refused(TIMEOUT).await, ("replaced".to_owned(), 4409));
     }
     let (connection, _) = store::open(&data).unwrap();
     let rows = "SELECT count(*), count(ended) FROM stream";

@@ -7,7 +7,7 @@ use super::ALONE;
 use crate::support::http::get;
 use crate::support::hub::OCELLI;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::jpeg;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Hub, RtspServer, RtspServerOptions};
@@ -46,7 +46,7 @@ async fn visit(address: SocketAddr, number: usize) {
         4 => {
             let mut viewer = RawSocket::connect(address).await;
             let request = "GET /live/live/h264/mjpeg HTTP/1.0\r\n\r\n";
-            viewer.say(request.as_bytes()).await;
+            viewer.send_raw(request.as_bytes()).await;
             sleep(brief).await;
         }
         5 => {
@@ -56,13 +56,15 @@ async fn visit(address: SocketAddr, number: usize) {
         }
         _ => {
             let mut viewer = RawSocket::connect(address).await;
-            viewer.say(b"GET /ws/cameras HTTP/1.1\r\nHost: loc").await;
+            viewer
+                .send_raw(b"GET /ws/cameras HTTP/1.1\r\nHost: loc")
+                .await;
         }
     }
 }
 
 async fn retry(wall: &mut Wall) {
-    wall.say(json!({ "cmd": "retry", "cameras": ["h264"] }))
+    wall.send_command(json!({ "cmd": "retry", "cameras": ["h264"] }))
         .await;
 }
 
@@ -83,7 +85,7 @@ async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
     let address = hub.addr();
     // Viewers of series get a hello once the series file is open.
     let mut series = RawSocket::open(address, "/ws/series", None).await;
-    series.text(PATIENCE).await.expect("the history");
+    series.text(TIMEOUT).await.expect("the history");
     let descriptors = hub.descriptors();
 
     let done = Arc::new(AtomicBool::new(false));
@@ -144,11 +146,11 @@ async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
     // The camera plays again for a new viewer.
     let mut wall = Wall::v2(address).await;
     wall.subscribe(&["h264"]).await;
-    let asked = jpeg::now_micros();
+    let requested = jpeg::now_micros();
     let recovered = async {
         loop {
             retry(&mut wall).await;
-            let newer = async { while wall.frame_v2().await.received < asked {} };
+            let newer = async { while wall.frame_v2().await.received < requested {} };
             if timeout(Duration::from_secs(2), newer).await.is_ok() {
                 break;
             }

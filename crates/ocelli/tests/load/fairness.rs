@@ -7,7 +7,7 @@ use super::ALONE;
 use crate::support::http::{get, narrow};
 use crate::support::hub::OCELLI;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ async fn mjpeg(hub: &Hub, room: &str) -> TcpStream {
     let request = format!("GET /live/live/{room}/mjpeg HTTP/1.0\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut some = [0; 1000];
-    let read = timeout(PATIENCE, stream.read_exact(&mut some)).await;
+    let read = timeout(TIMEOUT, stream.read_exact(&mut some)).await;
     read.expect("an answer").unwrap();
     stream
 }
@@ -96,12 +96,12 @@ async fn stalled_viewers_do_not_delay_others() {
     let mut counting = Vec::new();
     for mut wall in fast {
         counting.push(tokio::spawn(async move {
-            let (begun, first) = (Instant::now(), wall.frame_v2().await.sequence);
+            let (started, first) = (Instant::now(), wall.frame_v2().await.sequence);
             let mut last = first;
             for _ in 0..120 {
                 last = wall.frame_v2().await.sequence;
             }
-            (last - first - 120, begun.elapsed().as_secs_f64(), wall)
+            (last - first - 120, started.elapsed().as_secs_f64(), wall)
         }));
     }
     let settled = async {
@@ -156,10 +156,10 @@ async fn all_viewers_share_one_upstream_with_a_ten_second_grace_period() {
     wall.frame().await;
     assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
 
-    let begun = Instant::now();
+    let started = Instant::now();
     drop(wall);
     eventually("the upstream stops", || camera.open("mjpeg") == 0).await;
-    let grace = begun.elapsed();
+    let grace = started.elapsed();
     assert!(grace > Duration::from_millis(9_500), "{grace:?}");
     assert!(grace < Duration::from_secs(13), "{grace:?}");
     let mut wall = Wall::v2(hub.addr()).await;
@@ -177,9 +177,9 @@ async fn a_snapshot_also_has_a_ten_second_grace_period() {
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
     let snapshot = get(hub.addr(), "/live/live/cam/frame.jpg").await;
     assert_eq!(snapshot.status(), 200);
-    let begun = Instant::now();
+    let started = Instant::now();
     eventually("the upstream stops", || camera.open("mjpeg") == 0).await;
-    let grace = begun.elapsed();
+    let grace = started.elapsed();
     assert!(grace > Duration::from_millis(9_500), "{grace:?}");
     assert!(grace < Duration::from_secs(13), "{grace:?}");
 }
@@ -205,19 +205,19 @@ async fn a_flood_of_commands_does_not_delay_others() {
             floods.spawn(async move {
                 let mut wall = Wall::plain(address).await;
                 loop {
-                    wall.say_text(&text).await;
+                    wall.send_text(&text).await;
                 }
             });
         }
     }
     sleep(Duration::from_millis(500)).await;
-    let (begun, mut frames, mut longest) = (Instant::now(), 0, Duration::ZERO);
-    while begun.elapsed() < Duration::from_secs(3) {
-        let asked = Instant::now();
+    let (started, mut frames, mut longest) = (Instant::now(), 0, Duration::ZERO);
+    while started.elapsed() < Duration::from_secs(3) {
+        let requested = Instant::now();
         calm.frame().await;
-        longest = longest.max(asked.elapsed());
+        longest = longest.max(requested.elapsed());
         frames += 1;
     }
-    let fps = f64::from(frames) / begun.elapsed().as_secs_f64();
+    let fps = f64::from(frames) / started.elapsed().as_secs_f64();
     assert!(fps > 16.0, "{fps:.1} of 20 fps, longest gap {longest:?}");
 }

@@ -3,7 +3,7 @@
 
 use super::ALONE;
 use crate::support::rtsp::{Camera, H264, H265, JPEG, Peer};
-use crate::support::{PATIENCE, Watched, eventually};
+use crate::support::{TIMEOUT, Watched, eventually};
 use futures_util::future::join_all;
 use ocelli_core::CameraStatus;
 use std::sync::atomic::Ordering;
@@ -66,12 +66,12 @@ async fn until(
     ));
     let other = watched.hub.find("live", "other").expect("the other camera");
     let mut other = other.follow(ocelli_core::Quality::Main);
-    timeout(PATIENCE, other.next())
+    timeout(TIMEOUT, other.next())
         .await
         .expect("a picture of the other camera");
     let _viewer = watched.watch();
     let mut changes = watched.hub.changes();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
     let reason = loop {
         tokio::select! {

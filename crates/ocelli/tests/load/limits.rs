@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::{ask, get};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
@@ -35,9 +35,9 @@ async fn hub(limits: &str) -> (Hub, Wall, Dir) {
 /// Checks that pictures made after this call still arrive.
 async fn is_live(wall: &mut Wall) {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let asked = since_epoch.as_micros() as u64;
+    let requested = since_epoch.as_micros() as u64;
     for _ in 0..2 {
-        while wall.frame_v2().await.received <= asked {}
+        while wall.frame_v2().await.received <= requested {}
     }
 }
 
@@ -51,12 +51,12 @@ async fn refused(hub: &Hub, reason: &str) -> u32 {
 }
 
 /// Returns what the hub sends until it closes.
-async fn said(stream: &mut TcpStream) -> String {
-    let mut said = Vec::new();
-    let whole = timeout(PATIENCE, stream.read_to_end(&mut said)).await;
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut received = Vec::new();
+    let whole = timeout(TIMEOUT, stream.read_to_end(&mut received)).await;
     // A refused client may get a connection reset.
     let _ = whole.expect("the hub closes");
-    String::from_utf8_lossy(&said).into_owned()
+    String::from_utf8_lossy(&received).into_owned()
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
         let mut socket = RawSocket::connect(hub.addr()).await;
         // An idle connection still counts after its response.
         let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
         assert_eq!(head.status, 200);
         socket.body(&head).await;
@@ -76,13 +76,16 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
     }
     for _ in 0..50 {
         let mut one_too_many = TcpStream::connect(hub.addr()).await.unwrap();
-        let said = said(&mut one_too_many).await;
-        assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
-        assert!(said.contains("connections_per_address"), "{said}");
+        let output_text = read_all(&mut one_too_many).await;
+        assert!(output_text.starts_with("HTTP/1.1 503 "), "{output_text}");
+        assert!(
+            output_text.contains("connections_per_address"),
+            "{output_text}"
+        );
     }
     is_live(&mut wall).await;
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
-    held[0].say(request.as_bytes()).await;
+    held[0].send_raw(request.as_bytes()).await;
     let head = held[0].head().await;
     assert_eq!(head.expect("the open connections stay").status, 200);
     // After a disconnect, another client can connect.
@@ -93,15 +96,13 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
             let request = format!("GET /metrics HTTP/1.0\r\nHost: {}\r\n\r\n", hub.addr());
             // A refused client may find its connection already closed.
             let _ = next.write_all(request.as_bytes()).await;
-            let said = said(&mut next).await;
-            if said.contains(" 200 ") {
-                return said;
+            let output_text = read_all(&mut next).await;
+            if output_text.contains(" 200 ") {
+                return output_text;
             }
         }
     };
-    let metrics = timeout(PATIENCE, answered)
-        .await
-        .expect("a free connection");
+    let metrics = timeout(TIMEOUT, answered).await.expect("a free connection");
     let refused = metrics
         .lines()
         .find_map(|row| row.strip_prefix("ocelli_refused_total{reason=\"connections\"} "));
@@ -113,8 +114,8 @@ async fn connections_in_total_are_limited() {
     let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("connections = 1\n").await;
     let mut second = TcpStream::connect(hub.addr()).await.unwrap();
-    let said = said(&mut second).await;
-    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    let output_text = read_all(&mut second).await;
+    assert!(output_text.starts_with("HTTP/1.1 503 "), "{output_text}");
     is_live(&mut wall).await;
 }
 
@@ -125,7 +126,7 @@ async fn requests_per_connection_are_limited() {
     let mut socket = RawSocket::connect(hub.addr()).await;
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
     for turn in 1..=3 {
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
         let closes = head.get("connection") == Some("close");
         assert_eq!(closes, turn == 3, "{turn}: {head:?}");
@@ -152,9 +153,9 @@ async fn an_endless_header_ends_only_its_own_connection() {
                     sleep(Duration::from_millis(100)).await;
                 }
             };
-            let mut said = Vec::new();
+            let mut received = Vec::new();
             tokio::select! {
-                _ = hears.read_to_end(&mut said) => {}
+                _ = hears.read_to_end(&mut received) => {}
                 () = says => {}
             }
         });
@@ -166,8 +167,8 @@ async fn an_endless_header_ends_only_its_own_connection() {
         "the attack is still running"
     );
     let over = async { while attack.join_next().await.is_some() {} };
-    timeout(PATIENCE, over).await.expect("the hub closes them");
-    let silent = said(&mut silent).await;
+    timeout(TIMEOUT, over).await.expect("the hub closes them");
+    let silent = read_all(&mut silent).await;
     assert!(silent.is_empty(), "{silent}");
     assert_eq!(refused(&hub, "header_timeout").await, 101);
 
@@ -178,7 +179,7 @@ async fn an_endless_header_ends_only_its_own_connection() {
     );
     assert_eq!(ask(hub.addr(), &long).await.status(), 431);
     assert_eq!(refused(&hub, "header_size").await, 1);
-    let line = hub.wait_stderr("the header is longer than 8192 bytes", PATIENCE);
+    let line = hub.wait_stderr("the header is longer than 8192 bytes", TIMEOUT);
     assert!(line.unwrap().contains("peer=127.0.0.1:"));
     is_live(&mut wall).await;
 }
@@ -190,8 +191,8 @@ async fn an_idle_connection_is_closed() {
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
     let mut socket = TcpStream::connect(hub.addr()).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
-    let said = said(&mut socket).await;
-    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    let output_text = read_all(&mut socket).await;
+    assert!(output_text.starts_with("HTTP/1.1 200 "), "{output_text}");
     assert_eq!(
         refused(&hub, "header_timeout").await,
         0,
@@ -227,8 +228,8 @@ async fn a_body_is_bounded_in_length_and_time() {
         attack.try_join_next().is_none(),
         "the attack is still running"
     );
-    for answer in attack.join_all().await {
-        answer.is_problem(408, "3s");
+    for response in attack.join_all().await {
+        response.is_problem(408, "3s");
     }
     is_live(&mut wall).await;
     assert_eq!(refused(&hub, "body_size").await, 1);

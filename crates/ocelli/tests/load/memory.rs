@@ -9,7 +9,7 @@ use crate::support::http::{ask, get, narrow, upgrade};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::secure::Local;
 use crate::support::tempdir::Dir;
-use crate::support::{PATIENCE, Watched, eventually};
+use crate::support::{TIMEOUT, Watched, eventually};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, StatusCode};
@@ -85,13 +85,13 @@ async fn answers(
         });
         let mut bodies = Vec::new();
         for _ in 0..streams {
-            client = timeout(PATIENCE, client.ready()).await.unwrap().unwrap();
+            client = timeout(TIMEOUT, client.ready()).await.unwrap().unwrap();
             let url = format!("https://localhost:{}/jsmpg.js", local.port());
             let request = Request::get(url).body(()).unwrap();
-            let (answer, _) = client.send_request(request, true).unwrap();
-            let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
-            assert_eq!(answer.status(), StatusCode::OK);
-            bodies.push(answer.into_body());
+            let (response, _) = client.send_request(request, true).unwrap();
+            let response = timeout(TIMEOUT, response).await.unwrap().unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            bodies.push(response.into_body());
         }
         held.push((bodies, driving));
     }
@@ -109,7 +109,7 @@ async fn series_viewers_that_do_not_read_cost_only_a_cursor() {
     );
     let hub = hub.arg("--data").arg(dir.0.join("data")).start();
     let port = |what: &str| -> SocketAddr {
-        let line = hub.wait_stderr(what, PATIENCE).unwrap();
+        let line = hub.wait_stderr(what, TIMEOUT).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     let (tcp, ws) = (port("samples over TCP on"), port("viewers of samples on"));
@@ -122,7 +122,7 @@ async fn series_viewers_that_do_not_read_cost_only_a_cursor() {
         source.write_all(text.as_bytes()).await.unwrap();
         source.shutdown().await.unwrap();
         // It is closed once everything has been read.
-        let rest = timeout(PATIENCE, source.read_to_end(&mut Vec::new())).await;
+        let rest = timeout(TIMEOUT, source.read_to_end(&mut Vec::new())).await;
         rest.unwrap().unwrap();
     }
     // A viewer that reads gets the whole history, which is about ten megabytes.
@@ -135,9 +135,9 @@ async fn series_viewers_that_do_not_read_cost_only_a_cursor() {
         let request = upgrade(path, "/ws/series");
         viewer.write_all(request.as_bytes()).await.unwrap();
         // Its history has begun: a frame header follows the HTTP response.
-        let mut begun = Vec::new();
-        while !begun.windows(11).any(|part| part == b"{\"series\":[") {
-            let read = timeout(PATIENCE, viewer.read_buf(&mut begun)).await;
+        let mut started = Vec::new();
+        while !started.windows(11).any(|part| part == b"{\"series\":[") {
+            let read = timeout(TIMEOUT, viewer.read_buf(&mut started)).await;
             assert_ne!(read.unwrap().unwrap(), 0, "the hub closed");
         }
         held.push(viewer);
@@ -151,7 +151,7 @@ async fn history(address: SocketAddr) -> usize {
     use futures_util::StreamExt;
     let opened = tokio_tungstenite::connect_async(format!("ws://{address}/"));
     let (mut socket, _) = opened.await.unwrap();
-    let message = timeout(PATIENCE, socket.next()).await.unwrap();
+    let message = timeout(TIMEOUT, socket.next()).await.unwrap();
     let text = message.unwrap().unwrap().into_text().unwrap();
     let history: serde_json::Value = serde_json::from_str(&text).unwrap();
     let series = history["series"].as_array().unwrap();
@@ -167,9 +167,9 @@ async fn an_endless_part_does_not_fill_the_memory() {
     let watched = Watched::new(&camera.url("endless"));
     let _viewer = watched.watch();
     let before = resident_bytes(std::process::id());
-    let begun = Instant::now();
+    let started = Instant::now();
     eventually("four seconds have passed", || {
-        begun.elapsed() > Duration::from_secs(4)
+        started.elapsed() > Duration::from_secs(4)
     })
     .await;
     let after = resident_bytes(std::process::id());

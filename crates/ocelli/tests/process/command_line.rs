@@ -26,14 +26,18 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
 
 fn fails(directory: &Path, arguments: &[&str], code: i32, word: &str) -> String {
     let output = run(directory, arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    assert!(said.contains(word), "{arguments:?}: {said}");
+    let stderr_text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {stderr_text}"
+    );
+    assert!(stderr_text.contains(word), "{arguments:?}: {stderr_text}");
     assert!(output.stdout.is_empty(), "errors go to standard error");
-    said
+    stderr_text
 }
 
-fn said(hub: &Hub, words: &str) -> bool {
+fn logs(hub: &Hub, words: &str) -> bool {
     hub.wait_stderr(words, Duration::from_secs(5)).is_some()
 }
 
@@ -94,7 +98,7 @@ async fn the_file_and_the_command_line_can_be_combined() {
     let hub = Hub::builder(OCELLI).directory(&empty.0);
     let hub = hub.args(["serve", "--listen", "127.0.0.1:0"]).start();
     assert!(ids(&hub).await.is_empty());
-    assert!(said(&hub, "ocelli serve rtsp://"), "{:?}", hub.stderr());
+    assert!(logs(&hub, "ocelli serve rtsp://"), "{:?}", hub.stderr());
 }
 
 #[tokio::test]
@@ -118,12 +122,12 @@ async fn the_hub_listens_only_on_this_machine_and_explains_how_to_change_that() 
     let hub = hub
         .args(["serve", "--listen", "127.0.0.1:0", PATTERN])
         .start();
-    assert!(said(&hub, "--listen 0.0.0.0:"), "{:?}", hub.stderr());
+    assert!(logs(&hub, "--listen 0.0.0.0:"), "{:?}", hub.stderr());
     let hub = Hub::builder(OCELLI).directory(&dir.0);
     let hub = hub
         .args(["serve", "--listen", "0.0.0.0:0", PATTERN])
         .start();
-    assert!(said(&hub, "Anyone who can reach"), "{:?}", hub.stderr());
+    assert!(logs(&hub, "Anyone who can reach"), "{:?}", hub.stderr());
 }
 
 #[test]
@@ -154,13 +158,13 @@ fn an_address_in_use_exits_with_1_and_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let dir = Dir::new("taken");
-    let said = fails(
+    let text = fails(
         &dir.0,
         &["serve", "--listen", &address, PATTERN],
         1,
         &address,
     );
-    assert!(said.contains("can't listen"), "{said}");
+    assert!(text.contains("can't listen"), "{text}");
 }
 
 #[test]
@@ -170,10 +174,10 @@ fn check_config_reports_line_column_and_the_nearest_name() {
     let file = dir.write("good.toml", good);
     let output = run(&dir.0, &["check-config", "good.toml"]);
     assert_eq!(output.status.code(), Some(0));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout_text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        said.contains("good.toml") && said.contains("cameras: 1"),
-        "{said}"
+        stdout_text.contains("good.toml") && stdout_text.contains("cameras: 1"),
+        "{stdout_text}"
     );
     drop(file);
     for (text, place, nearest) in [
@@ -205,8 +209,8 @@ fn check_config_reports_line_column_and_the_nearest_name() {
             &["check-config", "bad.toml"][..],
             &["serve", "--config", "bad.toml"],
         ] {
-            let said = fails(&dir.0, arguments, 2, &format!("bad.toml:{place}"));
-            assert!(said.contains(nearest), "{text}: {said}");
+            let stdout_text = fails(&dir.0, arguments, 2, &format!("bad.toml:{place}"));
+            assert!(stdout_text.contains(nearest), "{text}: {stdout_text}");
         }
     }
     for (text, word) in [

@@ -1,7 +1,7 @@
 //! `ocelli doctor` against servers with one deliberate fault each, written on a raw socket,
 //! and against the hub, which has none.
 
-use crate::support::doctor::{Verdict, doctor, header, right, server};
+use crate::support::doctor::{DoctorOutput, doctor, header, right, server};
 use crate::support::hub::OCELLI;
 use ocelli_testkit::Hub;
 use std::io::Write;
@@ -16,7 +16,7 @@ const PLAIN_CLOSE: &[u8] = &[0x88, 2, 0x03, 0xE8];
 
 /// A server whose response is correct except for one replacement in its text, and that then
 /// sends `frames`.
-fn nearly(from: &'static str, to: &'static str, frames: &'static [u8]) -> Verdict {
+fn nearly(from: &'static str, to: &'static str, frames: &'static [u8]) -> DoctorOutput {
     let address = server(move |request| {
         let text = right(request);
         assert!(text.contains(from), "{from:?} in {text:?}");
@@ -53,13 +53,13 @@ fn a_wrong_guid_is_named() {
         )
         .into_bytes()
     });
-    let verdict = doctor(&[&address]);
+    let output = doctor(&[&address]);
     let right = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    verdict.fails(
+    output.fails(
         "accept",
         &["wrong GUID", WRONG_GUID, right, "expected: ", "received: "],
     );
-    verdict.finding("pass", "upgrade");
+    output.finding("pass", "upgrade");
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn other_mistakes_with_the_key_are_named() {
 
 #[test]
 fn http_1_0_cannot_open_a_socket() {
-    let verdict = nearly("HTTP/1.1", "HTTP/1.0", PLAIN_CLOSE);
-    verdict.fails(
+    let output = nearly("HTTP/1.1", "HTTP/1.0", PLAIN_CLOSE);
+    output.fails(
         "http",
         &["expected: HTTP/1.1", "received: HTTP/1.0", "proxy"],
     );
@@ -104,12 +104,12 @@ fn http_1_0_cannot_open_a_socket() {
 
 #[test]
 fn each_missing_header_is_named() {
-    let verdict = nearly("Upgrade: websocket\r\n", "", PLAIN_CLOSE);
-    verdict.fails("upgrade", &["lacks the header Upgrade: websocket"]);
-    let verdict = nearly("Connection: Upgrade\r\n", "", PLAIN_CLOSE);
-    verdict.fails("connection", &["lacks the header Connection: Upgrade"]);
-    let verdict = nearly("Sec-WebSocket-Accept", "X-Accept", PLAIN_CLOSE);
-    verdict.fails(
+    let output = nearly("Upgrade: websocket\r\n", "", PLAIN_CLOSE);
+    output.fails("upgrade", &["lacks the header Upgrade: websocket"]);
+    let output = nearly("Connection: Upgrade\r\n", "", PLAIN_CLOSE);
+    output.fails("connection", &["lacks the header Connection: Upgrade"]);
+    let output = nearly("Sec-WebSocket-Accept", "X-Accept", PLAIN_CLOSE);
+    output.fails(
         "accept",
         &["lacks the header Sec-WebSocket-Accept", "received: nothing"],
     );
@@ -117,24 +117,24 @@ fn each_missing_header_is_named() {
 
 #[test]
 fn wrong_headers_are_shown_beside_right_ones() {
-    let verdict = nearly("Upgrade: websocket", "Upgrade: h2c", PLAIN_CLOSE);
-    verdict.fails(
+    let output = nearly("Upgrade: websocket", "Upgrade: h2c", PLAIN_CLOSE);
+    output.fails(
         "upgrade",
         &["expected: Upgrade: websocket", "received: Upgrade: h2c"],
     );
-    let verdict = nearly("Connection: Upgrade", "Connection: close", PLAIN_CLOSE);
-    verdict.fails("connection", &["received: Connection: close"]);
+    let output = nearly("Connection: Upgrade", "Connection: close", PLAIN_CLOSE);
+    output.fails("connection", &["received: Connection: close"]);
 }
 
 #[test]
 fn unrequested_headers_are_named() {
     let more = "Connection: Upgrade\r\nSec-WebSocket-Protocol: arduino\r\n";
-    let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
-    verdict.fails("subprotocol", &["not requested", "received: arduino"]);
+    let output = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
+    output.fails("subprotocol", &["not requested", "received: arduino"]);
 
     let more = "Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
-    let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
-    verdict.fails(
+    let output = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
+    output.fails(
         "extensions",
         &["not requested", "received: permessage-deflate"],
     );
@@ -143,14 +143,14 @@ fn unrequested_headers_are_named() {
 #[test]
 fn a_missing_requested_subprotocol_is_named() {
     let address = server(|request| right(request).into_bytes());
-    let verdict = doctor(&[&address, "--protocol", "ocelli.v2"]);
-    verdict.fails("subprotocol", &["does not select", "expected: ocelli.v2"]);
+    let output = doctor(&[&address, "--protocol", "ocelli.v2"]);
+    output.fails("subprotocol", &["does not select", "expected: ocelli.v2"]);
 }
 
 #[test]
 fn masked_server_frames_are_named() {
-    let verdict = nearly("", "", &[0x81, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2]);
-    verdict.fails("masking", &["masks its frames", "1002"]);
+    let output = nearly("", "", &[0x81, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2]);
+    output.fails("masking", &["masks its frames", "1002"]);
 }
 
 #[test]
@@ -162,17 +162,17 @@ fn malformed_frames_are_named() {
 
 #[test]
 fn a_close_right_after_the_handshake_is_explained() {
-    let verdict = nearly("", "", b"");
-    verdict.fails("close", &["drops the connection right after", "1006"]);
-    verdict.only(&["close"]);
+    let output = nearly("", "", b"");
+    output.fails("close", &["drops the connection right after", "1006"]);
+    output.only(&["close"]);
 
-    let verdict = nearly("", "", b"\x88\x0a\x11\x31who \x1b[2J");
-    verdict.fails(
+    let output = nearly("", "", b"\x88\x0a\x11\x31who \x1b[2J");
+    output.fails(
         "close",
         &["with 4401", "token is missing", "Its reason: who"],
     );
     assert!(
-        !verdict.text.contains('\x1b'),
+        !output.text.contains('\x1b'),
         "foreign control characters are removed"
     );
 }
@@ -212,8 +212,8 @@ fn a_server_that_never_answers_is_named() {
     // Its connections wait in the system's accept queue.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let verdict = doctor(&[&format!("ws://{address}/")]);
-    verdict.fails("http", &["never responds", "wss://"]);
+    let output = doctor(&[&format!("ws://{address}/")]);
+    output.fails("http", &["never responds", "wss://"]);
 }
 
 #[test]
@@ -221,11 +221,11 @@ fn a_refused_connection_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
-    let verdict = doctor(&[&format!("ws://{address}/")]);
-    verdict.fails("tcp", &["Nothing listens", "running"]);
-    let verdict = doctor(&["ws://no-such-host.invalid/"]);
-    assert_eq!(verdict.code, Some(1));
-    assert!(verdict.text.contains("FAIL  dns"), "{}", verdict.text);
+    let output = doctor(&[&format!("ws://{address}/")]);
+    output.fails("tcp", &["Nothing listens", "running"]);
+    let output = doctor(&["ws://no-such-host.invalid/"]);
+    assert_eq!(output.code, Some(1));
+    assert!(output.text.contains("FAIL  dns"), "{}", output.text);
 }
 
 #[test]
@@ -243,22 +243,22 @@ fn a_missing_origin_check_is_a_warning() {
             });
         }
     });
-    let verdict = doctor(&[&format!("ws://{address}/")]);
-    verdict.warns(
+    let output = doctor(&[&format!("ws://{address}/")]);
+    output.warns(
         "origin",
         &["Any web page may open this socket", "Origin header"],
     );
-    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    assert_eq!(output.code, Some(0), "{}", output.all);
     assert!(
-        verdict.text.contains("1 with a warning (origin)"),
+        output.text.contains("1 with a warning (origin)"),
         "{}",
-        verdict.text
+        output.text
     );
 
     // The same with an address that is not known to be local to this machine.
-    let verdict = doctor(&[&format!("ws://0.0.0.0:{}/", address.port())]);
-    verdict.warns("tls", &["not encrypted", "mixed"]);
-    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    let output = doctor(&[&format!("ws://0.0.0.0:{}/", address.port())]);
+    output.warns("tls", &["not encrypted", "mixed"]);
+    assert_eq!(output.code, Some(0), "{}", output.all);
 }
 
 #[test]
@@ -269,8 +269,8 @@ fn refusing_its_own_origin_is_a_failure() {
         }
         b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec()
     });
-    let verdict = doctor(&[&address]);
-    verdict.fails("origin", &["origin policy refuses", "http://127.0.0.1"]);
+    let output = doctor(&[&address]);
+    output.fails("origin", &["origin policy refuses", "http://127.0.0.1"]);
 }
 
 #[test]
@@ -278,24 +278,24 @@ fn our_own_hub_passes() {
     let hub = Hub::serve(OCELLI, ["pattern:?size=64x48&fps=20"]);
     doctor(&[&hub.ws_url("/ws/cameras")]).passes();
     doctor(&[&hub.ws_url("/ws/cameras"), "--protocol", "ocelli.v2"]).passes();
-    let verdict = doctor(&[&hub.ws_url("/live/ws?app=live&room=cam1")]);
-    verdict.passes();
+    let output = doctor(&[&hub.ws_url("/live/ws?app=live&room=cam1")]);
+    output.passes();
     assert!(
-        verdict
+        output
             .finding("pass", "first message")
             .contains("a JPEG of 64 × 48")
     );
     doctor(&[&hub.url("/")]).passes();
-    let verdict = doctor(&[&hub.url("/live/live/cam1/mjpeg")]);
-    verdict.passes();
-    assert!(verdict.finding("pass", "pictures").contains("64 × 48"));
+    let output = doctor(&[&hub.url("/live/live/cam1/mjpeg")]);
+    output.passes();
+    assert!(output.finding("pass", "pictures").contains("64 × 48"));
 }
 
 #[test]
 fn json_output_is_an_array_of_findings() {
     let address = server(|_| b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
-    let verdict = doctor(&[&address, "--json"]);
-    let findings: serde_json::Value = serde_json::from_str(&verdict.text).expect("JSON");
+    let output = doctor(&[&address, "--json"]);
+    let findings: serde_json::Value = serde_json::from_str(&output.text).expect("JSON");
     let findings = findings.as_array().expect("an array");
     let status = findings.iter().find(|finding| finding["check"] == "status");
     let status = status.expect("the status");
@@ -310,7 +310,7 @@ fn json_output_is_an_array_of_findings() {
         findings[0].get("expected").is_none(),
         "absent if nothing was compared"
     );
-    assert_eq!(verdict.code, Some(1));
+    assert_eq!(output.code, Some(1));
 }
 
 #[test]
@@ -324,11 +324,11 @@ fn no_secret_is_repeated() {
             "{}?token=hush-hush",
             address.replace("ws://", "ws://user:whisper@")
         );
-        let verdict = doctor(&[&[target.as_str()][..], flags].concat());
-        assert_eq!(verdict.code, Some(1));
-        assert!(verdict.all.contains("Its message: GET"), "{}", verdict.all);
+        let output = doctor(&[&[target.as_str()][..], flags].concat());
+        assert_eq!(output.code, Some(1));
+        assert!(output.all.contains("Its message: GET"), "{}", output.all);
         for secret in ["hush-hush", "whisper"] {
-            assert!(!verdict.all.contains(secret), "{}", verdict.all);
+            assert!(!output.all.contains(secret), "{}", output.all);
         }
     }
 }
@@ -336,17 +336,17 @@ fn no_secret_is_repeated() {
 #[test]
 fn an_invalid_target_is_wrong_usage() {
     for target in ["gopher://h/", "ws://", "wss://[nonsense/"] {
-        let verdict = doctor(&[target]);
-        assert_eq!(verdict.code, Some(2), "{}", verdict.all);
+        let output = doctor(&[target]);
+        assert_eq!(output.code, Some(2), "{}", output.all);
     }
-    let verdict = doctor(&["wsss://h/"]);
-    assert!(verdict.all.contains("did you mean `ws"), "{}", verdict.all);
-    let verdict = doctor(&["viewer:hush-hush@10.0.0.7"]);
-    assert_eq!(verdict.code, Some(2));
+    let output = doctor(&["wsss://h/"]);
+    assert!(output.all.contains("did you mean `ws"), "{}", output.all);
+    let output = doctor(&["viewer:hush-hush@10.0.0.7"]);
+    assert_eq!(output.code, Some(2));
     assert!(
-        verdict.all.contains("begins with one of ws:"),
+        output.all.contains("begins with one of ws:"),
         "{}",
-        verdict.all
+        output.all
     );
-    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+    assert!(!output.all.contains("hush-hush"), "{}", output.all);
 }

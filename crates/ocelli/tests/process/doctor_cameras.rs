@@ -1,7 +1,7 @@
 //! `ocelli doctor` and cameras: GStreamer's RTSP server, unmodified and behind a corrupting
 //! proxy, HTTP cameras, configured cameras; and this machine.
 
-use crate::support::doctor::{Corruption, Verdict, doctor, proxy, server};
+use crate::support::doctor::{Corruption, DoctorOutput, doctor, proxy, server};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
@@ -17,10 +17,10 @@ fn rtsp(auth: Option<RtspAuth>) -> RtspServer {
 #[test]
 fn an_rtsp_camera_is_described() {
     let mut server = rtsp(Some(RtspAuth::Digest));
-    let verdict = doctor(&[&server.url_as("viewer", "p%40ss%3Aw%2Frd", "h264")]);
-    verdict.passes();
+    let output = doctor(&[&server.url_as("viewer", "p%40ss%3Aw%2Frd", "h264")]);
+    output.passes();
     let says = |check: &str, words: &str| {
-        let finding = verdict.finding("pass", check);
+        let finding = output.finding("pass", check);
         assert!(finding.contains(words), "{words}: {finding}");
     };
     says("sign-in", "accepts this user");
@@ -32,7 +32,7 @@ fn an_rtsp_camera_is_described() {
     says("sessions", "at least 5 viewers");
     assert_eq!(server.opened_of("h264"), 5);
     assert!(
-        server.wait_sessions(0, crate::support::PATIENCE),
+        server.wait_sessions(0, crate::support::TIMEOUT),
         "they are closed again"
     );
 }
@@ -40,20 +40,20 @@ fn an_rtsp_camera_is_described() {
 #[test]
 fn refusals_of_an_rtsp_camera_come_with_advice() {
     let server = rtsp(Some(RtspAuth::Basic));
-    let verdict = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
-    verdict.fails("sign-in", &["Wrong user or password", "%40"]);
-    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+    let output = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
+    output.fails("sign-in", &["Wrong user or password", "%40"]);
+    assert!(!output.all.contains("hush-hush"), "{}", output.all);
     doctor(&[&server.url("h264")]).fails("sign-in", &["requires a user and a password"]);
 
     let server = rtsp(None);
     doctor(&[&server.url("no/such")]).fails("address", &["no such stream", "manual"]);
     doctor(&[&server.url("audio")]).fails("tracks", &["no video"]);
-    let verdict = doctor(&[&server.url("h265")]);
-    verdict.warns("codec", &["H.265", "Firefox"]);
-    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
-    let verdict = doctor(&[&server.url("mjpeg")]);
-    verdict.passes();
-    assert!(verdict.finding("pass", "pictures").contains("320 × 240"));
+    let output = doctor(&[&server.url("h265")]);
+    output.warns("codec", &["H.265", "Firefox"]);
+    assert_eq!(output.code, Some(0), "{}", output.all);
+    let output = doctor(&[&server.url("mjpeg")]);
+    output.passes();
+    assert!(output.finding("pass", "pictures").contains("320 × 240"));
 }
 
 #[test]
@@ -63,9 +63,9 @@ fn an_undecodable_camera_is_named() {
     let server = rtsp(None);
     let corruption: Corruption = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
     let port = proxy(server.port(), corruption, usize::MAX);
-    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
-    verdict.fails("parameters", &["no parameter sets", "firmware"]);
-    verdict.finding("pass", "key frames");
+    let output = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    output.fails("parameters", &["no parameter sets", "firmware"]);
+    output.finding("pass", "key frames");
 }
 
 #[test]
@@ -73,25 +73,25 @@ fn the_number_of_sessions_a_camera_allows_is_reported() {
     let server = rtsp(None);
     // The first connection only checks that something listens.
     let port = proxy(server.port(), &[], 1 + 1);
-    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
-    verdict.warns(
+    let output = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    output.warns(
         "sessions",
         &["one viewer at a time", "close apps and recorders"],
     );
-    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    assert_eq!(output.code, Some(0), "{}", output.all);
 
     let port = proxy(server.port(), &[], 1 + 3);
-    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
-    verdict.passes();
+    let output = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    output.passes();
     assert!(
-        verdict
+        output
             .finding("pass", "sessions")
             .contains("serves 3 viewers at once")
     );
 
     let port = proxy(server.port(), &[], 1);
-    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
-    verdict.fails("sessions", &["busy", "Close other apps"]);
+    let output = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    output.fails("sessions", &["busy", "Close other apps"]);
 }
 
 #[test]
@@ -105,21 +105,21 @@ fn a_configured_camera_is_found_by_its_id() {
     );
     let file = dir.write("ocelli.toml", &text);
     let file = file.to_str().expect("a path");
-    let verdict = doctor(&["door", "--config", file]);
-    verdict.passes();
+    let output = doctor(&["door", "--config", file]);
+    output.passes();
     assert!(
-        verdict
+        output
             .finding("pass", "sign-in")
             .contains("accepts this user")
     );
     doctor(&["yard", "--config", file]).passes();
     doctor(&["yard=pattern:?size=64x48"]).passes();
-    let verdict = doctor(&["dor", "--config", file]);
-    assert_eq!(verdict.code, Some(2));
+    let output = doctor(&["dor", "--config", file]);
+    assert_eq!(output.code, Some(2));
     assert!(
-        verdict.all.contains("did you mean \"door\"?"),
+        output.all.contains("did you mean \"door\"?"),
         "{}",
-        verdict.all
+        output.all
     );
 }
 
@@ -132,30 +132,42 @@ fn an_http_camera_that_requires_a_password_is_named() {
     });
     let address = address.replace("ws://", "http://");
     doctor(&[&address]).fails("page", &["user and a password (401)"]);
-    let verdict = doctor(&[&address.replace("http://", "http://viewer:hush-hush@")]);
-    verdict.fails("pictures", &["401", "Check both"]);
-    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+    let output = doctor(&[&address.replace("http://", "http://viewer:hush-hush@")]);
+    output.fails("pictures", &["401", "Check both"]);
+    assert!(!output.all.contains("hush-hush"), "{}", output.all);
 }
 
 #[test]
 fn this_machine_is_checked() {
-    let verdict = doctor(&[]);
-    assert!(verdict.finding("pass", "ffmpeg").contains("is installed"));
-    assert!(verdict.finding("pass", "codecs").contains("every encoder"));
-    assert!(verdict.text.contains("127.0.0.1:8080"), "{}", verdict.text);
+    let doctor_output = doctor(&[]);
     assert!(
-        verdict.text.contains("descriptors open"),
-        "{}",
-        verdict.text
+        doctor_output
+            .finding("pass", "ffmpeg")
+            .contains("is installed")
     );
-    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    assert!(
+        doctor_output
+            .finding("pass", "codecs")
+            .contains("every encoder")
+    );
+    assert!(
+        doctor_output.text.contains("127.0.0.1:8080"),
+        "{}",
+        doctor_output.text
+    );
+    assert!(
+        doctor_output.text.contains("descriptors open"),
+        "{}",
+        doctor_output.text
+    );
+    assert_eq!(doctor_output.code, Some(0), "{}", doctor_output.all);
 
     let output = Command::new(OCELLI)
         .arg("doctor")
         .env("PATH", "/nowhere")
         .output();
-    let verdict = Verdict::of(&output.expect("the program runs"));
-    verdict.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
+    let doctor_output = DoctorOutput::of(&output.expect("the program runs"));
+    doctor_output.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
 
     // The port check uses the address from the configuration.
     let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -164,9 +176,9 @@ fn this_machine_is_checked() {
     let config = dir.0.join("ocelli.toml");
     let path = config.to_str().expect("a UTF-8 path");
     std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("the file is written");
-    let verdict = doctor(&["--config", path]);
+    let doctor_output = doctor(&["--config", path]);
     let words = format!("Another program already listens on {taken}");
-    verdict.warns("port", &[&words]);
+    doctor_output.warns("port", &[&words]);
     std::fs::write(&config, "lisen = 1\n").expect("the file is written");
     doctor(&["--config", path]).fails("configuration", &["lisen"]);
 }

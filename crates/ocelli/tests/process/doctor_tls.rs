@@ -1,6 +1,6 @@
 //! `ocelli doctor` and certificates: a valid one, and others with one fault each.
 
-use crate::support::doctor::{Verdict, doctor_with, request, right};
+use crate::support::doctor::{DoctorOutput, doctor_with, request, right};
 use crate::support::tempdir::Dir;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
@@ -80,15 +80,15 @@ fn server(pair: &Pair, alpn: &[&[u8]]) -> u16 {
                 return;
             };
             let mut stream = StreamOwned::new(session, stream);
-            let Some(asked) = request(&mut stream) else {
+            let Some(requested) = request(&mut stream) else {
                 continue;
             };
-            let answer = if asked.contains("foreign") {
+            let response = if requested.contains("foreign") {
                 "HTTP/1.1 403 Forbidden\r\n\r\n".to_owned()
             } else {
-                right(&asked)
+                right(&requested)
             };
-            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.write_all(response.as_bytes());
             let _ = stream.flush();
             converse(&mut stream);
         }
@@ -120,7 +120,7 @@ fn converse(stream: &mut (impl Read + Write)) {
 }
 
 /// Runs the doctor on a machine that trusts one authority.
-fn doctor_trusting(issuer: &Issuer, target: &str) -> Verdict {
+fn doctor_trusting(issuer: &Issuer, target: &str) -> DoctorOutput {
     let dir = Dir::new("doctor-tls");
     let file = dir.write("authority.pem", &issuer.pem());
     let file = file.to_str().expect("a path");
@@ -131,7 +131,7 @@ fn doctor_trusting(issuer: &Issuer, target: &str) -> Verdict {
 }
 
 /// Examines a server with a certificate for `names` of a trusted authority, after `change`.
-fn examine(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Verdict {
+fn examine(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> DoctorOutput {
     let issuer = authority();
     let mut parameters = leaf(names);
     change(&mut parameters);
@@ -141,10 +141,10 @@ fn examine(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Verdi
 
 #[test]
 fn a_valid_certificate_passes() {
-    let verdict = examine(&["localhost"], |_| {});
-    verdict.passes();
-    assert!(verdict.finding("pass", "tls").contains("TLS 1.3"));
-    assert!(verdict.finding("pass", "alpn").contains("HTTP/1.1"));
+    let output = examine(&["localhost"], |_| {});
+    output.passes();
+    assert!(output.finding("pass", "tls").contains("TLS 1.3"));
+    assert!(output.finding("pass", "alpn").contains("HTTP/1.1"));
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn a_self_signed_certificate_fails() {
         .expect("a certificate");
     let chain = vec![certificate.der().clone()];
     let port = server(&Pair { chain, key }, &[]);
-    let verdict = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
-    verdict.fails("certificate", &["self-signed", "import"]);
-    verdict.only(&["certificate"]);
-    verdict.finding("pass", "accept");
+    let output = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
+    output.fails("certificate", &["self-signed", "import"]);
+    output.only(&["certificate"]);
+    output.finding("pass", "accept");
 }
 
 #[test]
@@ -169,34 +169,34 @@ fn self_signed_and_expired_are_two_failures() {
     let certificate = parameters.self_signed(&key).expect("a certificate");
     let chain = vec![certificate.der().clone()];
     let port = server(&Pair { chain, key }, &[]);
-    let verdict = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
-    verdict.fails("certificate", &["self-signed"]);
-    verdict.only(&["dates", "certificate"]);
-    verdict.fails("dates", &["expired on 2021-03-04"]);
+    let output = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
+    output.fails("certificate", &["self-signed"]);
+    output.only(&["dates", "certificate"]);
+    output.fails("dates", &["expired on 2021-03-04"]);
 }
 
 #[test]
 fn an_expired_certificate_fails() {
-    let verdict = examine(&["localhost"], |parameters| {
+    let output = examine(&["localhost"], |parameters| {
         parameters.not_after = date_time_ymd(2021, 3, 4);
     });
-    verdict.fails("dates", &["expired on 2021-03-04", "Renew"]);
-    verdict.only(&["dates"]);
+    output.fails("dates", &["expired on 2021-03-04", "Renew"]);
+    output.only(&["dates"]);
 }
 
 #[test]
 fn a_certificate_that_is_not_yet_valid_fails() {
-    let verdict = examine(&["localhost"], |parameters| {
+    let output = examine(&["localhost"], |parameters| {
         parameters.not_before = date_time_ymd(2090, 1, 2);
         parameters.not_after = date_time_ymd(2091, 1, 2);
     });
-    verdict.fails("dates", &["not valid before 2090-01-02", "clocks"]);
+    output.fails("dates", &["not valid before 2090-01-02", "clocks"]);
 }
 
 #[test]
 fn a_certificate_for_another_name_fails() {
-    let verdict = examine(&["cams.lan", "cams.local"], |_| {});
-    verdict.fails(
+    let output = examine(&["cams.lan", "cams.local"], |_| {});
+    output.fails(
         "tls name",
         &[
             "not for localhost",
@@ -204,7 +204,7 @@ fn a_certificate_for_another_name_fails() {
             "received: cams.lan, cams.local",
         ],
     );
-    verdict.only(&["tls name"]);
+    output.only(&["tls name"]);
 }
 
 #[test]
@@ -218,8 +218,8 @@ fn a_missing_intermediate_is_named() {
         CertifiedIssuer::signed_by(parameters, key(), &root).expect("an intermediate certificate");
     let mut pair = signed(&leaf(&["localhost"]), &between);
     let port = server(&pair, &[]);
-    let verdict = doctor_trusting(&root, &format!("wss://localhost:{port}/"));
-    verdict.fails(
+    let output = doctor_trusting(&root, &format!("wss://localhost:{port}/"));
+    output.fails(
         "certificate",
         &["intermediate certificate is missing", "fullchain"],
     );
@@ -233,8 +233,8 @@ fn a_missing_intermediate_is_named() {
 fn a_server_with_only_http_2_is_named() {
     let issuer = authority();
     let port = server(&signed(&leaf(&["localhost"]), &issuer), &[b"h2"]);
-    let verdict = doctor_trusting(&issuer, &format!("wss://localhost:{port}/"));
-    verdict.fails("tls", &["refuses HTTP/1.1", "in addition to h2"]);
+    let output = doctor_trusting(&issuer, &format!("wss://localhost:{port}/"));
+    output.fails("tls", &["refuses HTTP/1.1", "in addition to h2"]);
 }
 
 #[test]
@@ -246,28 +246,28 @@ fn a_token_is_not_sent_to_an_untrusted_server() {
     let chain = vec![certificate.der().clone()];
     let port = server(&Pair { chain, key }, &[]);
     let target = format!("wss://localhost:{port}/?token=hush-hush");
-    let verdict = doctor_trusting(&authority(), &target);
-    verdict.warns("stopped", &["may hold a secret", "not sent"]);
-    verdict.only(&["certificate"]);
-    assert!(!verdict.text.contains("101"), "{}", verdict.text);
-    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+    let output = doctor_trusting(&authority(), &target);
+    output.warns("stopped", &["may hold a secret", "not sent"]);
+    output.only(&["certificate"]);
+    assert!(!output.text.contains("101"), "{}", output.text);
+    assert!(!output.all.contains("hush-hush"), "{}", output.all);
 }
 
 #[test]
 fn plain_text_in_place_of_tls_is_named() {
     let address = crate::support::doctor::server(|request| right(request).into_bytes());
-    let verdict = crate::support::doctor::doctor(&[&address.replace("ws://", "wss://")]);
-    verdict.fails("tls", &["ws://"]);
+    let output = crate::support::doctor::doctor(&[&address.replace("ws://", "wss://")]);
+    output.fails("tls", &["ws://"]);
 }
 
 #[test]
 fn a_certificate_that_expires_soon_is_a_warning() {
-    let verdict = examine(&["localhost"], |parameters| {
+    let output = examine(&["localhost"], |parameters| {
         parameters.not_after = SystemTime::now()
             .checked_add(WEEK)
             .expect("a valid date")
             .into();
     });
-    verdict.warns("dates", &["expires on", "Renew it in time"]);
-    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    output.warns("dates", &["expires on", "Renew it in time"]);
+    assert_eq!(output.code, Some(0), "{}", output.all);
 }

@@ -5,7 +5,7 @@
 use crate::support::http::narrow;
 use crate::support::hub::OCELLI;
 use crate::support::wall::{WALL, Wall};
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::websocket::{Frame, RawSocket};
 use ocelli_testkit::{Child, Hub, RtspServer, RtspServerOptions};
 use rustix::process::Signal;
@@ -15,9 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Returns a connection with a small receive buffer that sends this and reads nothing.
-async fn stalled(hub: &Hub, said: &str) -> TcpStream {
+async fn stalled(hub: &Hub, text: &str) -> TcpStream {
     let mut stream = narrow(hub.addr()).await;
-    stream.write_all(said.as_bytes()).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
     stream
 }
 
@@ -37,14 +37,14 @@ async fn assert_ends_in_time(signal: Signal) {
     v2.subscribe(&["*"]).await;
     v2.frame_v2().await;
     let mut one = Wall::open(hub.addr(), "/live/ws?app=live&room=big", None).await;
-    one.next(PATIENCE).await.expect("a frame").unwrap();
+    one.next(TIMEOUT).await.expect("a frame").unwrap();
     reading.extend([v2, one]);
     // A viewer that gets a close frame and does not answer.
     let mut unresponsive = RawSocket::open(hub.addr(), WALL, None).await;
     unresponsive
         .send(&Frame::text(r#"{"cmd":"subscribe","cameras":["big"]}"#))
         .await;
-    unresponsive.binary(PATIENCE).await.expect("a frame");
+    unresponsive.binary(TIMEOUT).await.expect("a frame");
     // Viewers that never read, and connections that never send a request.
     let mut stuck = Wall::narrow(hub.addr(), None).await;
     stuck.subscribe(&["big"]).await;
@@ -74,21 +74,21 @@ async fn assert_ends_in_time(signal: Signal) {
     assert!(children.iter().any(|child| child.name == "ffmpeg"));
 
     // Viewers that keep reading get the close frame.
-    let told = reading
+    let received = reading
         .into_iter()
         .map(|mut wall| tokio::spawn(async move { wall.close_code().await }));
-    let told: Vec<_> = told.collect();
-    let begun = Instant::now();
+    let received: Vec<_> = received.collect();
+    let started = Instant::now();
     hub.signal(signal);
     let status = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
     let (status, _hub) = status.await.unwrap();
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert_eq!(status.expect("the hub exits").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {
         assert!(!child.is_alive(), "still running: {child:?}");
     }
-    for viewer in told {
+    for viewer in received {
         assert_eq!(viewer.await.unwrap(), Some(1001), "going away");
     }
     curl.wait().await.unwrap();

@@ -28,11 +28,11 @@ async fn ffmpeg_test_sources_play() {
     let mut viewer = watched.watch();
     assert_eq!(viewer.size().await, (402, 226));
     viewer.frame().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..10 {
         viewer.frame().await;
     }
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     assert!((0.8..=1.4).contains(&took), "{took}");
 
     let child = &ffmpegs("min(iw,402)")[0];

@@ -50,11 +50,11 @@ async fn a_still_picture_is_fetched_at_its_interval() {
     let watched = Watched::with(&camera.url("still.jpg"), "interval = \"200ms\"");
     let mut viewer = watched.watch();
     viewer.frame().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..5 {
         viewer.frame().await;
     }
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     assert!((0.9..=1.5).contains(&took), "{took}");
     assert!((6..=8).contains(&camera.requests("still.jpg")));
     let status = watched.until(|status| status.state.name() == "live").await;
@@ -152,9 +152,9 @@ async fn a_self_signed_certificate_must_be_allowed_in_the_configuration() {
     drop(free);
     // The server sends unknown file types as text, so this file contains a complete response
     // with its type.
-    let mut answer = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
-    answer.extend(picture);
-    std::fs::write(dir.0.join("answer"), answer).expect("the file is written");
+    let mut response = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
+    response.extend(picture);
+    std::fs::write(dir.0.join("answer"), response).expect("the file is written");
     let mut server = openssl(&format!(
         "s_server -accept 127.0.0.1:{port} -cert cert.pem -key key.pem -HTTP"
     ))
@@ -188,9 +188,9 @@ async fn a_long_content_type_is_shortened_in_the_reason() {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request).await;
-                let answer =
+                let response =
                     format!("HTTP/1.1 200 OK\r\nContent-Type: {odd}\r\nContent-Length: 0\r\n\r\n");
-                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.write_all(response.as_bytes()).await;
             }
         });
         let watched = Watched::new(&format!("http://{address}/"));

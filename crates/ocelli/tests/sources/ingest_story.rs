@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::{call, get};
-use crate::support::hub::{OCELLI, configured, keeping, said};
+use crate::support::hub::{OCELLI, configured, keeping, stdout_of};
 use crate::support::tempdir::Dir;
 use ocelli::store;
 use ocelli_testkit::Hub;
@@ -61,7 +61,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
     let dir = Dir::new("history");
     let data = dir.0.join("kept");
     let mut first = keeping(&data);
-    let key = Key::mint(first.addr(), "live", "cam1").await;
+    let key = Key::create(first.addr(), "live", "cam1").await;
     let (mut device, _) = Device::ready(first.addr(), &key).await;
     device
         .send(tokio_tungstenite::tungstenite::Message::text(
@@ -74,8 +74,8 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
         }
     }
     // A normal stop closes the device with 1001 and ends its stream.
-    first.terminate(PATIENCE).expect("the hub exits");
-    assert_eq!(device.refused(PATIENCE).await.1, 1001);
+    first.terminate(TIMEOUT).expect("the hub exits");
+    assert_eq!(device.refused(TIMEOUT).await.1, 1001);
     let connection = store::open(&data).unwrap().0;
     let open = "SELECT count(*) FROM stream WHERE ended IS NULL";
     let count = |connection: &rusqlite::Connection| -> i64 {
@@ -117,7 +117,7 @@ async fn keys_are_minted_and_revoked_with_and_without_a_running_hub() {
         command.arg("key").args(arguments).arg("--data").arg(&data);
         command.output().expect("the program runs")
     };
-    let secret = said(&key(&["create", "cam1"]));
+    let secret = stdout_of(&key(&["create", "cam1"]));
     assert!(secret.starts_with("wsk_"));
     let bad = key(&["create", "a/b"]);
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
@@ -129,20 +129,20 @@ async fn keys_are_minted_and_revoked_with_and_without_a_running_hub() {
     assert_eq!(device.text().await["streamId"], identity);
 
     // A key created while the hub runs is valid at once, and its camera exists.
-    let later = said(&key(&["create", "live-cam2", "--identity", "roof"]));
+    let later = stdout_of(&key(&["create", "live-cam2", "--identity", "roof"]));
     let path = format!("/ingest/ws?app=live&room=cam2&key={later}");
     let mut second = Device::open(hub.addr(), &path, &[]).await;
     assert_eq!(second.text().await["streamId"], "live-cam2/roof");
-    let listed = said(&key(&["list"]));
+    let listed = stdout_of(&key(&["list"]));
     assert!(!listed.contains("wsk_"), "{listed}");
     let id = listed.lines().find(|line| line.contains("roof")).unwrap();
     let id = id.split_whitespace().next().unwrap();
     assert!(id.starts_with("wsi_"));
-    said(&key(&["revoke", id]));
+    stdout_of(&key(&["revoke", id]));
     let again = key(&["revoke", id]);
     assert_eq!(again.status.code(), Some(1), "{again:?}");
     let mut third = Device::open(hub.addr(), &path, &[]).await;
-    assert_eq!(third.refused(PATIENCE).await.1, 4401);
+    assert_eq!(third.refused(TIMEOUT).await.1, 4401);
 
     // Neither the log nor any file shows the secrets.
     let log = hub.stderr().join("\n");
@@ -168,8 +168,8 @@ async fn configured_limits_apply() {
          idle_timeout = \"5s\", max_cameras = 1 }\n",
     );
     let hub = hub.env("OCELLI_ADMIN_TOKEN", ADMIN).start();
-    let key = Key::mint(hub.addr(), "live", "cam1").await;
-    let other = Key::mint(hub.addr(), "live", "cam2").await;
+    let key = Key::create(hub.addr(), "live", "cam1").await;
+    let other = Key::create(hub.addr(), "live", "cam2").await;
     let (mut device, ready) = Device::ready(hub.addr(), &key).await;
     assert_eq!(
         (
@@ -182,11 +182,11 @@ async fn configured_limits_apply() {
     let bearer = format!("Bearer {}", other.secret);
     let mut second = Device::open(hub.addr(), &other.path, &[("authorization", &bearer)]).await;
     assert_eq!(
-        second.refused(PATIENCE).await,
+        second.refused(TIMEOUT).await,
         ("quota_exceeded".to_owned(), 4403)
     );
     assert_eq!(
-        device.refused(PATIENCE).await,
+        device.refused(TIMEOUT).await,
         ("idle_timeout".to_owned(), 4408)
     );
     for (limits, word) in [
@@ -209,24 +209,28 @@ async fn fleet(hub: &Hub, arguments: &[&str]) -> (String, Option<i32>) {
         .args(arguments)
         .env("OCELLI_TOKEN", ADMIN);
     let output = finished(&mut command).await;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (said, output.status.code())
+    let stderr_text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (stderr_text, output.status.code())
 }
 
 #[tokio::test]
 async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
     let dir = Dir::new("fleet");
     let hub = keeping(&dir.0.join("kept"));
-    let (said, code) = fleet(&hub, &["--cameras", "20", "--fps", "5", "--seconds", "4"]).await;
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("connected   20 of 20"), "{said}");
-    assert!(said.contains("closed      none"), "{said}");
-    let sent = said
+    let (output_text, code) =
+        fleet(&hub, &["--cameras", "20", "--fps", "5", "--seconds", "4"]).await;
+    assert_eq!(code, Some(0), "{output_text}");
+    assert!(
+        output_text.contains("connected   20 of 20"),
+        "{output_text}"
+    );
+    assert!(output_text.contains("closed      none"), "{output_text}");
+    let sent = output_text
         .lines()
         .find_map(|line| line.strip_prefix("sent"))
-        .expect(&said);
+        .expect(&output_text);
     let sent: u64 = sent.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(sent > 20 * 5, "{said}");
+    assert!(sent > 20 * 5, "{output_text}");
     let left = call(hub.addr(), "GET /api/v1/apps/live/ws-ingest", ADMIN, "")
         .await
         .json();
@@ -237,8 +241,8 @@ async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
     assert_eq!(series["data"], json!([]), "the fleet's series are deleted");
     let seen = streams(hub.addr()).await;
     assert_eq!(seen.len(), 20);
-    let told: Value = serde_json::from_str(seen[0]["lastStatsJson"].as_str().unwrap()).unwrap();
-    assert_eq!(told["fps"], 5.0);
+    let body: Value = serde_json::from_str(seen[0]["lastStatsJson"].as_str().unwrap()).unwrap();
+    assert_eq!(body["fps"], 5.0);
 
     // Without a token, or with an invalid one.
     let mut command = Command::new(OCELLI);
@@ -250,19 +254,19 @@ async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
         .args(["simulate", "--url", &hub.url("")])
         .env("OCELLI_TOKEN", "sk_wrong");
     let output = finished(&mut command).await;
-    let said = String::from_utf8_lossy(&output.stderr);
+    let output_text = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.code() == Some(1) && said.contains("401"),
-        "{said}"
+        output.status.code() == Some(1) && output_text.contains("401"),
+        "{output_text}"
     );
-    assert!(!said.contains("sk_wrong"));
+    assert!(!output_text.contains("sk_wrong"));
 }
 
 #[tokio::test]
 async fn a_misbehaving_fleet_does_not_affect_others() {
     let dir = Dir::new("chaos");
     let hub = keeping(&dir.0.join("kept"));
-    let key = Key::mint(hub.addr(), "live", "calm").await;
+    let key = Key::create(hub.addr(), "live", "calm").await;
     let (mut calm, _) = Device::ready(hub.addr(), &key).await;
     let arguments = [
         "--cameras",
@@ -276,7 +280,7 @@ async fn a_misbehaving_fleet_does_not_affect_others() {
     let fleet = fleet(&hub, &arguments);
     tokio::pin!(fleet);
     let mut shown = 0;
-    let (said, code) = loop {
+    let (output_text, code) = loop {
         tokio::select! {
             done = &mut fleet => break done,
             () = tokio::time::sleep(Duration::from_millis(100)) => {
@@ -285,9 +289,9 @@ async fn a_misbehaving_fleet_does_not_affect_others() {
             }
         }
     };
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{output_text}");
     for closed in ["4409 replaced", "4413 frame_too_large", "1003 not_jpeg"] {
-        assert!(said.contains(closed), "{closed}: {said}");
+        assert!(output_text.contains(closed), "{closed}: {output_text}");
     }
     assert!(calm.stays_open(Duration::from_millis(200)).await);
     let listed = call(hub.addr(), "GET /api/v1/apps/live/ws-ingest", ADMIN, "")
@@ -351,7 +355,7 @@ async fn the_board_firmware_pushes_and_obeys_close_codes() {
     let hub = keeping(&dir.0.join("kept"));
     let limit = r#"{"wsIngest":{"maxFps":20}}"#;
     call(hub.addr(), "PATCH /api/v1/apps/live", ADMIN, limit).await;
-    let key = Key::mint(hub.addr(), "live", "cam1").await;
+    let key = Key::create(hub.addr(), "live", "cam1").await;
     let jpeg = dir.0.join("picture.jpg");
     std::fs::write(&jpeg, picture(5)).unwrap();
     let run = |secret: &str| {
@@ -369,7 +373,7 @@ async fn the_board_firmware_pushes_and_obeys_close_codes() {
     };
     let (_running, mut lines) = run(&key.secret);
     let mut line = async || {
-        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+        let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
         line.expect("a line in time").unwrap().expect("a line")
     };
     assert_eq!(line().await, "ready 20 262144");
@@ -397,9 +401,9 @@ async fn the_board_firmware_pushes_and_obeys_close_codes() {
     assert_waits(&line().await, "replaced, sent 20", 60_000);
     // With a wrong key, it waits a long time before the next attempt.
     let (_running, mut lines) = run("wsk_wrong");
-    let told = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+    let message = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
     assert_waits(
-        &told.unwrap().unwrap().unwrap(),
+        &message.unwrap().unwrap().unwrap(),
         "invalid_key, sent 0",
         150_000,
     );

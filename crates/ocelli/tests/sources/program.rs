@@ -5,7 +5,7 @@
 use crate::support::http::get;
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
-use crate::support::{PATIENCE, Watched, eventually, ffmpegs, shades};
+use crate::support::{TIMEOUT, Watched, eventually, ffmpegs, shades};
 use ocelli::config::{Config, from_argument};
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{FAKE_PI, Hub, children_of};
@@ -102,14 +102,14 @@ async fn a_flooding_program_is_throttled_without_affecting_others() {
     let other = Watched::new("pattern:?size=320x240&fps=20");
     let mut beside = other.watch();
     viewer.frame().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..20 {
         beside.frame().await;
     }
     flood.until(|status| status.restarts >= 1).await;
     // The camera announced 24 fps and may send twice that: of 100 pictures all but the first
     // few are delayed.
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     assert!(took > 1.4, "{took}");
 }
 
@@ -127,7 +127,7 @@ async fn row_padding_is_not_part_of_the_picture() {
         "{shades:?}"
     );
     let mut mpeg1 = watched.camera.follow_mpeg1(ocelli_core::Quality::Main);
-    let frame = tokio::time::timeout(PATIENCE, mpeg1.next()).await.unwrap();
+    let frame = tokio::time::timeout(TIMEOUT, mpeg1.next()).await.unwrap();
     assert_eq!(frame.size, Some((600, 240)));
 }
 
@@ -173,8 +173,8 @@ async fn a_programs_environment_is_clean_and_its_arguments_are_not_shell_expande
     let watched = camera(&format!("{program}\n{RAW}"));
     watched.watch().frame().await;
     let seen = fs::read_to_string(&file).unwrap();
-    let (names, said) = seen.split_once("\n\n").unwrap();
-    assert_eq!(said, "$HOME `id` ; *\na b\n");
+    let (names, output_text) = seen.split_once("\n\n").unwrap();
+    assert_eq!(output_text, "$HOME `id` ; *\na b\n");
     for name in names.lines() {
         let known = ["HOME", "LANG", "PATH", "PWD", "OLDPWD", "SHLVL", "_"];
         assert!(known.contains(&name), "{names}");
@@ -330,7 +330,7 @@ async fn a_device_delivers_its_own_jpeg_or_is_encoded() {
             .start();
         let mut viewer = RawSocket::open(hub.addr(), "/live/ws?app=live&room=usb", None).await;
         let picture = viewer
-            .binary(PATIENCE)
+            .binary(TIMEOUT)
             .await
             .unwrap_or_else(|| panic!("{:?}", hub.stderr()));
         assert_eq!(ocelli_media::jpeg::size(&picture), Some((320, 180)));

@@ -222,13 +222,13 @@ async fn a_frozen_camera_is_stalled_and_then_reconnected() {
     let watched = Watched::new(&server.url("h264"));
     let mut viewer = watched.watch();
     viewer.frame().await;
-    server.freeze();
+    server.suspend();
     watched
         .until(|status| status.state.name() == "stalled")
         .await;
     let status = watched.until(|status| status.restarts > 0).await;
     assert_eq!(status.state.reason(), Some("no picture for 10 s"));
-    server.thaw();
+    server.resume();
     viewer.frame_with(|frame| frame.discontinuity).await;
     watched.until(|status| status.state.name() == "live").await;
 }
@@ -339,9 +339,9 @@ async fn a_late_viewer_gets_the_live_picture_without_replaying_the_group() {
     });
     let watched = Watched::with(&server.url("h264"), "keep = true\njpeg = { fps = 15 }");
     watched.until(|status| status.state.name() == "live").await;
-    let begun = Instant::now();
+    let started = Instant::now();
     eventually("the group is three seconds long", || {
-        begun.elapsed() > Duration::from_secs(3)
+        started.elapsed() > Duration::from_secs(3)
     })
     .await;
     let joined = watched.hub.clock().now();

@@ -21,11 +21,11 @@ impl Peer {
 
     fn challenge(&mut self, request: &str, challenge: &str) -> io::Result<()> {
         let sequence = request.lines().find_map(|line| line.strip_prefix("CSeq: "));
-        let answer = format!(
+        let response = format!(
             "RTSP/1.0 401 Unauthorized\r\nCSeq: {}\r\nWWW-Authenticate: {challenge}\r\n\r\n",
             sequence.unwrap_or("0")
         );
-        self.write(answer.as_bytes())
+        self.write(response.as_bytes())
     }
 }
 
@@ -36,7 +36,7 @@ fn plays(camera: &Camera) -> Watched {
 #[tokio::test]
 async fn requests_from_the_camera_in_mid_stream_are_answered() {
     let answers = Arc::new(Mutex::new(Vec::new()));
-    let ours = answers.clone();
+    let own = answers.clone();
     let camera = Camera::start(move |peer| {
         peer.play(JPEG)?;
         peer.picture()?;
@@ -51,13 +51,13 @@ async fn requests_from_the_camera_in_mid_stream_are_answered() {
                 "{method} rtsp://hub/ RTSP/1.0\r\nCSeq: 77\r\nContent-Length: 3\r\n\r\na=b"
             );
             peer.write(request.as_bytes())?;
-            let answer = peer.request()?;
+            let response = peer.request()?;
             assert!(
-                answer.contains("CSeq: 77\r\n") && answer.contains("Session: 7\r\n"),
-                "{answer}"
+                response.contains("CSeq: 77\r\n") && response.contains("Session: 7\r\n"),
+                "{response}"
             );
-            let status = answer.split(' ').nth(1).unwrap_or_default().to_owned();
-            ours.lock().unwrap().push(status);
+            let status = response.split(' ').nth(1).unwrap_or_default().to_owned();
+            own.lock().unwrap().push(status);
         }
         peer.picture()?;
         peer.request()?;
@@ -76,9 +76,9 @@ async fn requests_from_the_camera_in_mid_stream_are_answered() {
 #[tokio::test]
 async fn every_attempt_ends_its_session() {
     let ended = Arc::new(AtomicUsize::new(0));
-    let begun = Arc::new(AtomicUsize::new(0));
+    let started = Arc::new(AtomicUsize::new(0));
     let at_once = Arc::new(AtomicBool::new(false));
-    let (count, open, both) = (ended.clone(), begun.clone(), at_once.clone());
+    let (count, open, both) = (ended.clone(), started.clone(), at_once.clone());
     let camera = Camera::start(move |peer| {
         peer.play(JPEG)?;
         // Records whether a previous session has not ended yet.
@@ -141,8 +141,8 @@ async fn a_new_challenge_at_every_request_is_answered() {
 
 #[tokio::test]
 async fn a_wrong_password_is_sent_once() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
+    let requested = Arc::new(AtomicUsize::new(0));
+    let count = requested.clone();
     let camera = Camera::start(move |peer| {
         loop {
             let request = peer.request()?;
@@ -156,7 +156,7 @@ async fn a_wrong_password_is_sent_once() {
     let watched = plays(&camera);
     assert_eq!(watched.failure().await, "401: wrong user or password");
     assert_eq!(
-        asked.load(Ordering::SeqCst),
+        requested.load(Ordering::SeqCst),
         3,
         "once in each of three attempts"
     );
@@ -164,8 +164,8 @@ async fn a_wrong_password_is_sent_once() {
 
 #[tokio::test]
 async fn a_redirect_is_followed_without_the_password() {
-    let told = Arc::new(AtomicBool::new(false));
-    let seen = told.clone();
+    let leaked = Arc::new(AtomicBool::new(false));
+    let seen = leaked.clone();
     let elsewhere = Camera::start(move |peer| {
         loop {
             let request = peer.request()?;
@@ -190,7 +190,7 @@ async fn a_redirect_is_followed_without_the_password() {
         assert_eq!(plays(&camera).watch().size().await, (320, 240), "{step}");
     }
     assert!(
-        !told.load(Ordering::SeqCst),
+        !leaked.load(Ordering::SeqCst),
         "the password was sent to another host"
     );
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use super::http::call;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -30,7 +30,7 @@ pub struct Key {
 
 impl Key {
     /// Mints a key.
-    pub async fn mint(hub: SocketAddr, app: &str, room: &str) -> Self {
+    pub async fn create(hub: SocketAddr, app: &str, room: &str) -> Self {
         let line = format!("POST /api/v1/apps/{app}/ws-ingest");
         let made = call(hub, &line, ADMIN, &json!({ "room": room }).to_string()).await;
         assert_eq!(made.status(), 201, "{made:?}");
@@ -76,9 +76,9 @@ impl Device {
         }
         let stream = TcpStream::connect(hub).await.expect("a connection");
         stream.set_nodelay(true).unwrap();
-        let opened = timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await;
-        let (socket, answer) = opened.expect("an answer").expect("an upgrade");
-        assert!(answer.headers().get("sec-websocket-extensions").is_none());
+        let opened = timeout(TIMEOUT, tokio_tungstenite::client_async(request, stream)).await;
+        let (socket, response) = opened.expect("an answer").expect("an upgrade");
+        assert!(response.headers().get("sec-websocket-extensions").is_none());
         Self(socket)
     }
 
@@ -93,13 +93,13 @@ impl Device {
 
     /// Sends any message.
     pub async fn send(&mut self, message: Message) {
-        let sent = timeout(PATIENCE, self.0.send(message)).await;
+        let sent = timeout(TIMEOUT, self.0.send(message)).await;
         sent.expect("the hub reads").expect("an open socket");
     }
 
     /// Sends a message. Returns false if the hub has closed the connection.
     pub async fn try_send(&mut self, message: Message) -> bool {
-        let sent = timeout(PATIENCE, self.0.send(message)).await;
+        let sent = timeout(TIMEOUT, self.0.send(message)).await;
         sent.expect("the hub reads").is_ok()
     }
 
@@ -111,7 +111,7 @@ impl Device {
     /// Returns the next text message.
     pub async fn text(&mut self) -> Value {
         loop {
-            match timeout(PATIENCE, self.0.next())
+            match timeout(TIMEOUT, self.0.next())
                 .await
                 .expect("a message in time")
             {
@@ -125,15 +125,15 @@ impl Device {
     /// Waits until the hub closes the connection. Returns the code of its last error
     /// message and the close code.
     pub async fn refused(&mut self, limit: Duration) -> (String, u16) {
-        let mut said = String::new();
+        let mut received = String::new();
         let closed = timeout(limit, async {
             loop {
                 match self.0.next().await {
                     Some(Ok(Message::Text(text))) => {
-                        let told: Value = serde_json::from_str(&text).unwrap();
-                        if told["type"] == "error" {
-                            assert!(told["message"].is_string(), "{told}");
-                            said = told["code"].as_str().unwrap().to_owned();
+                        let body: Value = serde_json::from_str(&text).unwrap();
+                        if body["type"] == "error" {
+                            assert!(body["message"].is_string(), "{body}");
+                            received = body["code"].as_str().unwrap().to_owned();
                         }
                     }
                     Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code),
@@ -143,7 +143,7 @@ impl Device {
             }
         });
         let code = closed.await.expect("a close in time");
-        (said, code)
+        (received, code)
     }
 
     /// Reads for a while. Returns whether the socket stays open.

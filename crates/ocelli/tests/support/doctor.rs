@@ -8,13 +8,13 @@ use std::thread;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The doctor's output and its exit code.
-pub struct Verdict {
+pub struct DoctorOutput {
     pub code: Option<i32>,
     pub text: String,
     pub all: String,
 }
 
-impl Verdict {
+impl DoctorOutput {
     pub fn of(output: &Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let all = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -77,16 +77,16 @@ impl Verdict {
 }
 
 /// Runs the doctor with these arguments.
-pub fn doctor(arguments: &[&str]) -> Verdict {
+pub fn doctor(arguments: &[&str]) -> DoctorOutput {
     doctor_with(arguments, &[])
 }
 
 /// Runs the doctor with these arguments and additional environment variables.
-pub fn doctor_with(arguments: &[&str], environment: &[(&str, &str)]) -> Verdict {
+pub fn doctor_with(arguments: &[&str], environment: &[(&str, &str)]) -> DoctorOutput {
     let mut command = Command::new("timeout");
     command.envs(environment.iter().copied());
     command.arg("60").arg(OCELLI).arg("doctor").args(arguments);
-    Verdict::of(
+    DoctorOutput::of(
         &command
             .stdin(Stdio::null())
             .output()
@@ -162,13 +162,13 @@ pub fn proxy(port: u16, corruption: Corruption, limit: usize) -> u16 {
 fn pass_on(mut client: TcpStream, port: u16, corruption: Corruption, busy: bool) -> Option<()> {
     if busy {
         request(&mut client)?;
-        let answer = b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 1\r\n\r\n";
-        return client.write_all(answer).ok();
+        let response = b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 1\r\n\r\n";
+        return client.write_all(response).ok();
     }
     let mut server = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let (mut asked, mut ask) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    let (mut requested, mut ask) = (client.try_clone().ok()?, server.try_clone().ok()?);
     thread::spawn(move || {
-        let _ = std::io::copy(&mut asked, &mut ask);
+        let _ = std::io::copy(&mut requested, &mut ask);
         let _ = ask.shutdown(std::net::Shutdown::Both);
     });
     let mut bytes = vec![0; 65536];

@@ -7,12 +7,12 @@ use tokio::net::{TcpSocket, TcpStream};
 
 /// A response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     pub head: Head,
     pub body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     pub fn status(&self) -> u16 {
         self.head.status
     }
@@ -46,9 +46,9 @@ impl Answer {
 }
 
 /// Sends a request unchanged and reads the response to its end.
-pub async fn ask(address: SocketAddr, request: &str) -> Answer {
+pub async fn ask(address: SocketAddr, request: &str) -> HttpResponse {
     let mut socket = RawSocket::connect(address).await;
-    socket.say(request.as_bytes()).await;
+    socket.send_raw(request.as_bytes()).await;
     let head = socket.head().await.expect("an answer");
     let bodiless = request.starts_with("HEAD ") || head.status == 101;
     let body = if bodiless {
@@ -56,16 +56,21 @@ pub async fn ask(address: SocketAddr, request: &str) -> Answer {
     } else {
         socket.body(&head).await
     };
-    Answer { head, body }
+    HttpResponse { head, body }
 }
 
 /// Sends a GET for this path.
-pub async fn get(address: SocketAddr, path: &str) -> Answer {
+pub async fn get(address: SocketAddr, path: &str) -> HttpResponse {
     request(address, "GET", path, &[]).await
 }
 
 /// Sends a request with additional headers.
-pub async fn request(address: SocketAddr, method: &str, path: &str, lines: &[&str]) -> Answer {
+pub async fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    lines: &[&str],
+) -> HttpResponse {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for line in lines {
         text.push_str(line);
@@ -76,7 +81,7 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, lines: &[&st
 }
 
 /// Calls the HTTP API with a token, and with a JSON body unless it is empty.
-pub async fn call(address: SocketAddr, line: &str, token: &str, body: &str) -> Answer {
+pub async fn call(address: SocketAddr, line: &str, token: &str, body: &str) -> HttpResponse {
     let mut text = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     if !token.is_empty() {
         text.push_str(&format!("Authorization: Bearer {token}\r\n"));

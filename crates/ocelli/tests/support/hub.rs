@@ -40,7 +40,7 @@ pub async fn ids(hub: &Hub) -> Vec<String> {
 }
 
 /// Returns the output of a program that must have succeeded.
-pub fn said(output: &Output) -> String {
+pub fn stdout_of(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How long a test waits for an expected event.
-pub const PATIENCE: Duration = Duration::from_secs(25);
+pub const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A hub with one camera.
 pub struct Watched {
@@ -62,7 +62,7 @@ impl Watched {
 
     /// Waits until `wanted` accepts the camera's status.
     pub async fn until(&self, wanted: impl Fn(&CameraStatus) -> bool) -> CameraStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut changes = self.hub.changes();
         loop {
             let status = self.camera.status();
@@ -96,14 +96,14 @@ pub struct Viewer(Follower);
 impl Viewer {
     /// The next frame.
     pub async fn frame(&mut self) -> Frame {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let frame = timeout_at(deadline, self.0.next()).await;
         frame.expect("a picture in time")
     }
 
     /// Returns the next frame that `wanted` accepts.
     pub async fn frame_with(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let frame = timeout_at(deadline, self.0.next()).await;
             let frame = frame.expect("a matching picture in time");
@@ -130,7 +130,7 @@ pub fn ffmpegs(word: &str) -> Vec<Child> {
 
 /// Polls until `condition` holds, for conditions without an event.
 pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !condition() {
         assert!(Instant::now() < deadline, "timed out: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

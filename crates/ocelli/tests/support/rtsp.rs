@@ -22,10 +22,10 @@ impl Camera {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let most = Arc::new(AtomicU64::new(0));
-        let (treat, ours) = (Arc::new(treat), most.clone());
+        let (treat, own) = (Arc::new(treat), most.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (treat, most) = (treat.clone(), ours.clone());
+                let (treat, most) = (treat.clone(), own.clone());
                 thread::spawn(move || {
                     let mut peer = Peer {
                         stream,

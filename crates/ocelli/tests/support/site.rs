@@ -19,8 +19,8 @@ use ocelli_core::{
     Source, Timestamp,
 };
 use ocelli_media::sources::SsrfGuard;
-use ocelli_net::front::Front;
 use ocelli_net::origin_policy::OriginPolicy;
+use ocelli_net::server_state::ServerState;
 use ocelli_net::tls::authority::Names;
 use ocelli_net::tls::renewal::CertificateRenewer;
 use ocelli_series::Bounds;
@@ -71,15 +71,15 @@ impl Site {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut front = Front::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
+        let mut server_state = ServerState::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
         if let Some(dir) = &authority {
             let mut names = Names::default();
             names.add("localhost");
             let now = SystemTime::now();
             let (renewer, _) = CertificateRenewer::of_authority(&dir.0, names, &[], now).unwrap();
-            front.tls = Some(renewer.server().clone());
+            server_state.tls = Some(renewer.server().clone());
         }
-        let mut identity = Identity::new(hub.clone(), Arc::new(front));
+        let mut identity = Identity::new(hub.clone(), Arc::new(server_state));
         configure(&mut identity);
         let identity = Arc::new(identity);
         let services = services(identity.clone());

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use futures_util::{SinkExt, StreamExt};
 use ocelli_testkit::jpeg;
 use ocelli_testkit::websocket::{V2, plain_message};
@@ -71,38 +71,38 @@ impl Wall {
             request.headers_mut().append(name, value.parse().unwrap());
         }
         stream.set_nodelay(true).unwrap();
-        let opened = timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await;
-        let (socket, answer) = opened.expect("an answer").expect("an upgrade");
-        assert_eq!(answer.status(), 101);
-        assert!(answer.headers().get("sec-websocket-extensions").is_none());
+        let opened = timeout(TIMEOUT, tokio_tungstenite::client_async(request, stream)).await;
+        let (socket, response) = opened.expect("an answer").expect("an upgrade");
+        assert_eq!(response.status(), 101);
+        assert!(response.headers().get("sec-websocket-extensions").is_none());
         Self(socket)
     }
 
     /// Sends a command.
-    pub async fn say(&mut self, command: Value) {
-        self.say_text(&command.to_string()).await;
+    pub async fn send_command(&mut self, command: Value) {
+        self.send_text(&command.to_string()).await;
     }
 
     /// Sends text unchanged.
-    pub async fn say_text(&mut self, text: &str) {
+    pub async fn send_text(&mut self, text: &str) {
         self.send(Message::text(text)).await;
     }
 
     /// Sends any message.
     pub async fn send(&mut self, message: Message) {
-        let sent = timeout(PATIENCE, self.0.send(message)).await;
+        let sent = timeout(TIMEOUT, self.0.send(message)).await;
         sent.expect("the hub reads").expect("an open socket");
     }
 
     /// Subscribes.
     pub async fn subscribe(&mut self, cameras: &[&str]) {
-        self.say(json!({ "cmd": "subscribe", "cameras": cameras }))
+        self.send_command(json!({ "cmd": "subscribe", "cameras": cameras }))
             .await;
     }
 
     /// Ends subscriptions.
     pub async fn unsubscribe(&mut self, cameras: &[&str]) {
-        self.say(json!({ "cmd": "unsubscribe", "cameras": cameras }))
+        self.send_command(json!({ "cmd": "unsubscribe", "cameras": cameras }))
             .await;
     }
 
@@ -122,7 +122,7 @@ impl Wall {
 
     /// Returns the next frame of the plain form; a text message is an error.
     pub async fn frame(&mut self) -> (String, Vec<u8>) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.expect(deadline).await {
                 Message::Binary(bytes) => {
@@ -145,7 +145,7 @@ impl Wall {
 
     /// Returns the next frame of the `ocelli.v2` form; events are skipped.
     pub async fn frame_v2(&mut self) -> V2 {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.expect(deadline).await {
                 Message::Binary(bytes) => return V2::parse(&bytes).expect("a message of v2"),
@@ -157,7 +157,7 @@ impl Wall {
 
     /// Returns the next event of this type; everything else is skipped.
     pub async fn event(&mut self, kind: &str) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let next = timeout_at(deadline, self.expect(deadline)).await;
             let Message::Text(text) = next.unwrap_or_else(|_| panic!("no {kind} event")) else {
@@ -176,8 +176,9 @@ impl Wall {
         let mut frames = Vec::new();
         // One answer may overtake a frame that is ready; several in a row do not.
         for round in 0..6 {
-            self.say(json!({ "cmd": "ping", "t": round })).await;
-            let deadline = Instant::now() + PATIENCE;
+            self.send_command(json!({ "cmd": "ping", "t": round }))
+                .await;
+            let deadline = Instant::now() + TIMEOUT;
             loop {
                 match self.expect(deadline).await {
                     Message::Binary(bytes) => {
@@ -193,7 +194,7 @@ impl Wall {
 
     /// Returns the hub's close code, or `None` if the connection just ends.
     pub async fn close_code(&mut self) -> Option<u16> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.next(left).await.expect("the connection ends in time") {

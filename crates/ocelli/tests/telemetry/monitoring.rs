@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
-use crate::support::http::{Answer, call, get, request};
+use crate::support::TIMEOUT;
+use crate::support::http::{HttpResponse, call, get, request};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
@@ -29,9 +29,9 @@ fn rows(text: &str) -> BTreeMap<String, f64> {
 }
 
 async fn scrape(site: &Site) -> BTreeMap<String, f64> {
-    let answer = get(site.address, "/metrics").await;
-    assert_eq!(answer.status(), 200, "{answer:?}");
-    rows(&answer.body)
+    let response = get(site.address, "/metrics").await;
+    assert_eq!(response.status(), 200, "{response:?}");
+    rows(&response.body)
 }
 
 #[tokio::test]
@@ -120,10 +120,10 @@ async fn an_independent_parser_reads_the_metrics() {
         ),
     ] {
         let lines = format!("Accept: {accept}");
-        let answer = request(site.address, "GET", "/metrics", &[&lines]).await;
-        let told = answer.header("content-type");
-        assert!(told.starts_with(media), "{told}");
-        let read = parse(module, &answer.body);
+        let response = request(site.address, "GET", "/metrics", &[&lines]).await;
+        let header_value = response.header("content-type");
+        assert!(header_value.starts_with(media), "{header_value}");
+        let read = parse(module, &response.body);
         assert!(read.len() > 20, "{read:?}");
         for family in [
             "counter ocelli_camera_frames 1",
@@ -181,9 +181,9 @@ async fn metrics_require_their_token_or_are_disabled() {
     ask("sk_another-another-another")
         .await
         .is_problem(401, "token");
-    let told = ask(TOKEN).await;
-    assert_eq!(told.status(), 200);
-    assert!(told.body.contains("inside/safe"), "{}", told.body);
+    let response = ask(TOKEN).await;
+    assert_eq!(response.status(), 200);
+    assert!(response.body.contains("inside/safe"), "{}", response.body);
 
     let (hub, _dir) = self::hub("[metrics]\nenabled = false\n");
     get(hub.addr(), "/metrics").await.is_problem(404, "enabled");
@@ -212,15 +212,15 @@ async fn permission_to_watch_includes_metrics_and_health() {
         (token("inside", "app:read").await, false),
         (token("live", "camera:read").await, false),
     ] {
-        let told = call(hub.addr(), "GET /metrics", &token, "").await.body;
-        assert!(told.contains("camera=\"door\""), "{told}");
-        assert_eq!(told.contains("inside/safe"), sees, "{told}");
+        let response = call(hub.addr(), "GET /metrics", &token, "").await.body;
+        assert!(response.contains("camera=\"door\""), "{response}");
+        assert_eq!(response.contains("inside/safe"), sees, "{response}");
         let health = call(hub.addr(), healthy, &token, "").await;
         assert_eq!(health.status() == 200, sees, "{health:?}");
         assert!(sees || [401, 403, 404].contains(&health.status()));
     }
-    let told = call(hub.addr(), "GET /metrics", "sk_unknown-token-000000", "").await;
-    told.is_problem(401, "no such token");
+    let response = call(hub.addr(), "GET /metrics", "sk_unknown-token-000000", "").await;
+    response.is_problem(401, "no such token");
 }
 
 /// A hub with an administrator's token.
@@ -233,17 +233,17 @@ fn administered(lines: &str) -> (Hub, Dir) {
 #[tokio::test]
 async fn a_hub_without_its_store_is_ready_and_reports_the_failure() {
     let (hub, _dir) = hub("");
-    let answer = get(hub.addr(), "/ready").await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.json()["problems"], Value::Array(Vec::new()));
+    let response = get(hub.addr(), "/ready").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.json()["problems"], Value::Array(Vec::new()));
     let site = Site::start().await;
-    let answer = get(site.address, "/ready").await;
-    assert_eq!(answer.status(), 200);
-    let problem = answer.json()["problems"][0].as_str().unwrap().to_owned();
+    let response = get(site.address, "/ready").await;
+    assert_eq!(response.status(), 200);
+    let problem = response.json()["problems"][0].as_str().unwrap().to_owned();
     assert!(problem.contains("store"), "{problem}");
 }
 
-async fn health(site: &Site, query: &str) -> Answer {
+async fn health(site: &Site, query: &str) -> HttpResponse {
     get(site.address, &format!("/api/v1/cameras/cam/health{query}")).await
 }
 
@@ -258,12 +258,12 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
     // An idle camera is started, and its first picture is awaited.
     let (awake, _) = tokio::join!(health(&site, ""), cam.show());
     assert_eq!(awake.status(), 200, "{awake:?}");
-    let told = &awake.json()["data"];
+    let body = &awake.json()["data"];
     assert_eq!(
-        (&told["healthy"], &told["id"]),
+        (&body["healthy"], &body["id"]),
         (&true.into(), &"cam".into())
     );
-    assert_eq!(told["maxAgeMs"], 10_000);
+    assert_eq!(body["maxAgeMs"], 10_000);
 
     // A picture captured long ago is not fresh, whenever it arrives.
     let past = site.hub.clock().now().0 - 11_000_000;
@@ -284,36 +284,36 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
 #[tokio::test]
 async fn a_camera_that_does_not_start_is_reported_after_ten_seconds() {
     let (site, [_cam]) = Site::with(["cam"]).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let url = format!("http://{}/api/v1/cameras/cam/health", site.address);
-    let answer = tokio::process::Command::new("curl")
+    let response = tokio::process::Command::new("curl")
         .args(["-sS", "-w", "\n%{http_code}", &url])
         .output();
-    let answer = String::from_utf8(answer.await.unwrap().stdout).unwrap();
-    let (body, status) = answer.rsplit_once('\n').unwrap();
+    let response = String::from_utf8(response.await.unwrap().stdout).unwrap();
+    let (body, status) = response.rsplit_once('\n').unwrap();
     assert_eq!(status, "503", "{body}");
     assert!(body.contains("\"state\":\"starting\""), "{body}");
-    let waited = begun.elapsed().as_secs_f64();
+    let waited = started.elapsed().as_secs_f64();
     assert!((9.9..15.0).contains(&waited), "{waited}");
 }
 
 #[tokio::test]
 async fn a_camera_that_fails_to_start_is_reported_at_once() {
     let (site, [cam]) = Site::with(["cam"]).await;
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let breaks = async {
         for attempt in 1..=3 {
             cam.started(attempt).await;
             cam.crash("the cable is out");
         }
     };
-    let (answer, ()) = tokio::join!(health(&site, ""), breaks);
-    assert_eq!(answer.status(), 503, "{answer:?}");
-    let told = &answer.json()["data"];
-    assert_eq!(told["state"], "failed", "{told}");
-    assert_eq!(told["reason"], "the cable is out");
+    let (response, ()) = tokio::join!(health(&site, ""), breaks);
+    assert_eq!(response.status(), 503, "{response:?}");
+    let body = &response.json()["data"];
+    assert_eq!(body["state"], "failed", "{body}");
+    assert_eq!(body["reason"], "the cable is out");
     assert!(
-        begun.elapsed() < Duration::from_secs(9),
+        start_time.elapsed() < Duration::from_secs(9),
         "it does not wait ten seconds"
     );
 }
@@ -323,8 +323,8 @@ async fn camera_health_requires_permission_to_watch() {
     let site = Site::start().await;
     site.app("inside", "inside", false);
     site.add("inside", "safe", false);
-    let answer = get(site.address, "/api/v1/cameras/inside%2Fsafe/health").await;
-    answer.is_problem(401, "not public");
+    let response = get(site.address, "/api/v1/cameras/inside%2Fsafe/health").await;
+    response.is_problem(401, "not public");
 }
 
 #[tokio::test]
@@ -336,16 +336,19 @@ async fn a_json_log_has_one_object_per_line() {
     get(hub.addr(), "/ws/cameras")
         .await
         .is_plain(426, "WebSocket");
-    let refused = hub.wait_stderr("refused an upgrade", PATIENCE).unwrap();
+    let refused = hub.wait_stderr("refused an upgrade", TIMEOUT).unwrap();
     let refused: Value = serde_json::from_str(&refused).unwrap();
     assert_eq!(refused["level"], "WARN");
     assert!(refused["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(refused["reason"].as_str().unwrap().contains("/ws/cameras"));
-    let failed = hub.wait_stderr("\"camera\":\"gone\"", PATIENCE).unwrap();
+    let failed = hub.wait_stderr("\"camera\":\"gone\"", TIMEOUT).unwrap();
     let failed: Value = serde_json::from_str(&failed).unwrap();
     assert!(failed["reason"].is_string(), "{failed}");
-    let said = hub.stderr();
-    assert!(said.iter().all(|line| !line.contains("hu5h")), "{said:?}");
+    let log_lines = hub.stderr();
+    assert!(
+        log_lines.iter().all(|line| !line.contains("hu5h")),
+        "{log_lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -358,7 +361,7 @@ async fn a_refused_socket_is_logged_once_without_its_credentials() {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
             hub.addr()
         );
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         socket.head().await.expect("an answer").status
     };
     assert_eq!(upgrade("/live/ws?app=live&room=missing").await, 404);
@@ -366,17 +369,17 @@ async fn a_refused_socket_is_logged_once_without_its_credentials() {
     assert_eq!(upgrade("/ws/cameras?token=pt_h1dden").await, 101);
     let lines = [("/live/ws: ", "\"missing\""), ("/ws/cameras: ", "token")];
     for (path, word) in lines {
-        let line = hub.wait_stderr(path, PATIENCE).expect(path);
+        let line = hub.wait_stderr(path, TIMEOUT).expect(path);
         assert!(line.contains("refused an upgrade"), "{line}");
         assert!(
             line.contains("peer=127.0.0.1:") && line.contains(word),
             "{line}"
         );
     }
-    let said = hub.stderr();
-    let refused = said.iter().filter(|line| line.contains("refused"));
-    assert_eq!(refused.count(), lines.len(), "{said:?}");
-    assert!(!said.iter().any(|line| line.contains("h1dden")), "{said:?}");
+    let log = hub.stderr();
+    let refused = log.iter().filter(|line| line.contains("refused"));
+    assert_eq!(refused.count(), lines.len(), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("h1dden")), "{log:?}");
     let counted = rows(&get(hub.addr(), "/metrics").await.body);
     for reason in ["unknown", "access"] {
         let row = format!("ocelli_refused_total{{reason=\"{reason}\"}}");
@@ -397,8 +400,8 @@ async fn a_flood_of_refusals_does_not_flood_the_log() {
         rows(&metrics)["ocelli_refused_total{reason=\"handshake\"}"],
         200.0
     );
-    let said = hub.stderr();
-    let lines = said
+    let log = hub.stderr();
+    let lines = log
         .iter()
         .filter(|line| line.contains("refused an upgrade"));
     let lines = lines.count();
@@ -415,14 +418,14 @@ async fn repeated_failures_of_a_camera_are_logged_occasionally() {
         let metrics = get(hub.addr(), "/metrics").await.body;
         rows(&metrics)["ocelli_camera_restarts_total{camera=\"gone\"}"]
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     while restarts().await < 5.0 {
-        assert!(begun.elapsed() < PATIENCE, "the camera is retried");
+        assert!(started.elapsed() < TIMEOUT, "the camera is retried");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let said = hub.stderr();
+    let log = hub.stderr();
     let of = |camera: &str| {
-        let own = said
+        let own = log
             .iter()
             .filter(|line| line.contains(&format!("camera={camera}")));
         own.collect::<Vec<_>>()
@@ -456,7 +459,7 @@ fn invalid_log_and_metrics_settings_are_refused() {
             .output();
         let checked = checked.unwrap();
         assert_eq!(checked.status.code(), Some(2), "{lines}");
-        let said = String::from_utf8(checked.stderr).unwrap();
-        assert!(said.contains(word), "{said}");
+        let stderr_text = String::from_utf8(checked.stderr).unwrap();
+        assert!(stderr_text.contains(word), "{stderr_text}");
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::get;
 use crate::support::site::Site;
 use crate::support::wall::{WALL, Wall};
@@ -33,7 +33,7 @@ async fn hello_comes_first_with_the_version_the_time_and_the_cameras() {
     site.add("shed", "hidden", false);
     let before = jpeg::now_micros();
     let mut wall = Wall::v2(site.address).await;
-    let Some(Ok(Message::Text(text))) = wall.next(PATIENCE).await else {
+    let Some(Ok(Message::Text(text))) = wall.next(TIMEOUT).await else {
         panic!("expected an event");
     };
     let hello: Value = serde_json::from_str(&text).unwrap();
@@ -71,8 +71,11 @@ async fn state_changes_of_a_camera_are_sent() {
     let at = stalled["lastFailure"]["at"].as_u64().expect("µs");
     assert!((before..=jpeg::now_micros()).contains(&at), "{at}");
     let listed = get(site.address, "/api/v1/cameras").await.json();
-    let told = &listed["data"][0]["lastFailure"];
-    assert_eq!(*told, json!({ "reason": "out of film", "at": at / 1000 }));
+    let failure = &listed["data"][0]["lastFailure"];
+    assert_eq!(
+        *failure,
+        json!({ "reason": "out of film", "at": at / 1000 })
+    );
     cam.show_picture(&Picture::QVGA.encode_now(9), Timestamp::UNKNOWN)
         .await;
     let live = state(&mut wall, "cam", "live").await;
@@ -98,26 +101,26 @@ async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
     }
     state(&mut wall, "cam", "failed").await;
     // Without a retry command, after the first backoff of 2 s.
-    let begun = Instant::now();
+    let start_time = Instant::now();
     cam.started(4).await;
-    let waited = begun.elapsed();
+    let waited = start_time.elapsed();
     assert!(waited > Duration::from_millis(1500), "{waited:?}");
     assert!(waited < Duration::from_secs(4), "{waited:?}");
     cam.crash("no route");
     // The next wait is longer; a retry command shortens it.
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let camera = site.hub.find_by_id("cam").expect("the camera exists");
     while camera.status().restarts < 4 {
         tokio::task::yield_now().await;
     }
-    wall.say(json!({ "cmd": "retry", "cameras": ["live-cam"] }))
+    wall.send_command(json!({ "cmd": "retry", "cameras": ["live-cam"] }))
         .await;
     cam.started(5).await;
     // After 2 s, because retries are rate-limited; the backoff would be 4 s.
-    assert!(begun.elapsed() < Duration::from_millis(3500));
+    assert!(start_time.elapsed() < Duration::from_millis(3500));
     cam.show().await;
     assert_eq!(wall.frame_v2().await.id, "cam");
-    wall.say(json!({ "cmd": "retry", "cameras": ["missing"] }))
+    wall.send_command(json!({ "cmd": "retry", "cameras": ["missing"] }))
         .await;
     assert_eq!(wall.event("error").await["camera"], "missing");
 }
@@ -166,20 +169,20 @@ async fn events_reach_a_viewer_with_a_permanent_backlog_of_frames() {
     });
     // A viewer on a slow link: it reads one message per 20 ms.
     let mut since = None;
-    let (mut gone, mut came, mut newcomer_plays) = (false, false, false);
+    let (mut gone, mut received, mut newcomer_plays) = (false, false, false);
     let late = tokio::time::Instant::now() + Duration::from_secs(15);
     let mut newcomer = None;
     for count in 0.. {
         assert!(
             tokio::time::Instant::now() < late,
-            "gone {gone} came {came}"
+            "gone {gone} came {received}"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
-        match wall.next(PATIENCE).await.expect("a message").unwrap() {
+        match wall.next(TIMEOUT).await.expect("a message").unwrap() {
             Message::Text(text) => {
                 let event: Value = serde_json::from_str(&text).unwrap();
                 gone |= event["type"] == "gone" && event["id"] == "cam0";
-                came |= event["type"] == "camera" && event["camera"]["id"] == "new";
+                received |= event["type"] == "camera" && event["camera"]["id"] == "new";
             }
             Message::Binary(message) if message[29..].starts_with(b"new\xff") => {
                 newcomer_plays = true;
@@ -195,7 +198,7 @@ async fn events_reach_a_viewer_with_a_permanent_backlog_of_frames() {
             }));
             since = Some(Instant::now());
         }
-        if gone && came && newcomer_plays {
+        if gone && received && newcomer_plays {
             break;
         }
     }
@@ -225,7 +228,7 @@ async fn invalid_commands_get_an_error_and_the_socket_stays_open() {
         "{\"cmd\":\"credit\",\"add\":{\"cam\":-1}}",
         "{\"cmd\":\"ping\"}",
     ] {
-        wall.say_text(bad).await;
+        wall.send_text(bad).await;
         let error = wall.event("error").await;
         assert_eq!(error["code"], "malformed_command", "{bad}: {error}");
         assert!(error.get("camera").is_none());
@@ -237,9 +240,9 @@ async fn invalid_commands_get_an_error_and_the_socket_stays_open() {
     let many: Vec<String> = (0..1000).map(|at| format!("no{at}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     wall.subscribe(&many).await;
-    wall.say(json!({ "cmd": "ping", "t": 5 })).await;
+    wall.send_command(json!({ "cmd": "ping", "t": 5 })).await;
     let mut errors = 0;
-    while let Message::Text(text) = wall.next(PATIENCE).await.unwrap().unwrap() {
+    while let Message::Text(text) = wall.next(TIMEOUT).await.unwrap().unwrap() {
         errors += usize::from(text.contains("unknown_camera"));
         if text.contains("pong") {
             break;
@@ -265,12 +268,12 @@ async fn answers_do_not_accumulate_in_the_hub() {
         bytes.extend([0x81, 0x80 | text.len() as u8, 0, 0, 0, 0]);
         bytes.extend(text.as_bytes());
     }
-    flood.say(&bytes).await;
+    flood.send_raw(&bytes).await;
     // A command is executed after the answers to earlier commands have been sent.
     let camera = site.hub.find_by_id("cam").unwrap();
     let mut answers = 0;
     while camera.status().viewers == 0 {
-        let text = flood.text(PATIENCE).await.expect("an answer");
+        let text = flood.text(TIMEOUT).await.expect("an answer");
         answers += usize::from(text.contains("unknown_camera"));
     }
     let kept = commands * faults - answers;
@@ -283,7 +286,7 @@ async fn a_ping_is_echoed_with_the_hubs_time() {
     let mut wall = Wall::v2(site.address).await;
     for t in ["123.4", "0", "-7", "1790000000000.25", "1e21"] {
         let before = jpeg::now_micros();
-        wall.say_text(&format!("{{\"cmd\":\"ping\",\"t\":{t}}}"))
+        wall.send_text(&format!("{{\"cmd\":\"ping\",\"t\":{t}}}"))
             .await;
         let pong = wall.event("pong").await;
         let expected: f64 = t.parse().unwrap();
@@ -316,7 +319,7 @@ async fn stats_count_what_was_sent_dropped_and_watched() {
     let mut wall = Wall::v2(site.address).await;
     let mut other = Wall::v2(site.address).await;
     for wall in [&mut wall, &mut other] {
-        wall.say(json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 2 }))
+        wall.send_command(json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 2 }))
             .await;
     }
     site.viewers("cam", 2).await;
@@ -327,7 +330,7 @@ async fn stats_count_what_was_sent_dropped_and_watched() {
     for _ in 0..3 {
         cam.show().await;
     }
-    wall.say(json!({ "cmd": "credit", "add": { "cam": 1 } }))
+    wall.send_command(json!({ "cmd": "credit", "add": { "cam": 1 } }))
         .await;
     wall.frame_v2().await;
     wall.event("stats").await;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::site::Site;
 use crate::support::wall::{WALL, Wall};
 use ocelli_testkit::websocket::{Frame, RawSocket, plain_message};
@@ -36,7 +36,7 @@ async fn closed(site: &Site, frames: &[Frame]) -> Option<u16> {
     for frame in frames {
         socket.send(frame).await;
     }
-    let code = socket.close_code(PATIENCE).await;
+    let code = socket.close_code(TIMEOUT).await;
     // A browser answers the close, and then the connection ends.
     socket
         .send(&Frame::client(8, &code.unwrap_or(1000).to_be_bytes()))
@@ -54,7 +54,7 @@ async fn assert_accepted(site: &Site, camera: &crate::support::site::TestSource,
     }
     site.viewers("cam", 1).await;
     camera.show().await;
-    let message = socket.binary(PATIENCE).await.expect("a picture");
+    let message = socket.binary(TIMEOUT).await.expect("a picture");
     assert_eq!(plain_message(&message).expect("a message").0, "cam");
     drop(socket);
     site.viewers("cam", 0).await;
@@ -96,7 +96,7 @@ async fn a_ping_between_fragments_is_answered_without_splitting_the_message() {
     socket.send(&part(1, false, &text[..20])).await;
     socket.send(&Frame::client(9, b"still there?")).await;
     let pong = socket
-        .next(PATIENCE)
+        .next(TIMEOUT)
         .await
         .expect("a socket")
         .expect("a pong");
@@ -105,7 +105,7 @@ async fn a_ping_between_fragments_is_answered_without_splitting_the_message() {
     socket.send(&part(0, true, &text[20..])).await;
     site.viewers("cam", 1).await;
     cam.show().await;
-    assert!(socket.binary(PATIENCE).await.is_some());
+    assert!(socket.binary(TIMEOUT).await.is_some());
 }
 
 #[tokio::test]
@@ -172,8 +172,8 @@ async fn a_declared_length_allocates_no_memory() {
     let mut header = vec![0x81, 0xff];
     header.extend((1u64 << 62).to_be_bytes());
     header.extend([1, 2, 3, 4]);
-    socket.say(&header).await;
-    assert_eq!(socket.close_code(PATIENCE).await, Some(1009));
+    socket.send_raw(&header).await;
+    assert_eq!(socket.close_code(TIMEOUT).await, Some(1009));
 }
 
 #[tokio::test]

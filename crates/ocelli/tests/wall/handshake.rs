@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
-use crate::support::http::{Answer, ask, get};
+use crate::support::TIMEOUT;
+use crate::support::http::{HttpResponse, ask, get};
 use crate::support::hub::OCELLI;
 use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::{Frame, KEY, RawSocket, plain_message};
@@ -66,7 +66,7 @@ impl Request {
         text + "\r\n"
     }
 
-    async fn ask(&self, hub: &Hub) -> Answer {
+    async fn ask(&self, hub: &Hub) -> HttpResponse {
         ask(hub.addr(), &self.text(hub)).await
     }
 }
@@ -83,14 +83,14 @@ async fn a_valid_handshake_is_accepted_in_every_spelling() {
             good().with("Connection", "UPGRADE"),
             good().with("Sec-WebSocket-Extensions", "permessage-deflate"),
         ] {
-            let answer = request.ask(&hub).await;
-            assert_eq!(answer.status(), 101, "{answer:?}");
-            let accept = answer.header("sec-websocket-accept");
-            assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "{answer:?}");
-            assert_eq!(answer.header("upgrade").to_lowercase(), "websocket");
-            assert_eq!(answer.header("connection").to_lowercase(), "upgrade");
-            assert!(answer.head.get("sec-websocket-extensions").is_none());
-            assert!(answer.head.get("sec-websocket-protocol").is_none());
+            let response = request.ask(&hub).await;
+            assert_eq!(response.status(), 101, "{response:?}");
+            let accept = response.header("sec-websocket-accept");
+            assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "{response:?}");
+            assert_eq!(response.header("upgrade").to_lowercase(), "websocket");
+            assert_eq!(response.header("connection").to_lowercase(), "upgrade");
+            assert!(response.head.get("sec-websocket-extensions").is_none());
+            assert!(response.head.get("sec-websocket-protocol").is_none());
         }
     }
 }
@@ -122,8 +122,13 @@ async fn duplicate_headers_are_refused() {
             good().and("Host", &host),
             good().and("Host", "evil.example"),
         ] {
-            let answer = request.ask(&hub).await;
-            assert_eq!(answer.status(), 400, "{}: {answer:?}", request.text(&hub));
+            let response = request.ask(&hub).await;
+            assert_eq!(
+                response.status(),
+                400,
+                "{}: {response:?}",
+                request.text(&hub)
+            );
         }
         for odd in [
             "websocket/13",
@@ -131,8 +136,8 @@ async fn duplicate_headers_are_refused() {
             "web socket",
             "\"websocket\"",
         ] {
-            let answer = good().with("Upgrade", odd).ask(&hub).await;
-            assert_eq!(answer.status(), 426, "{odd}: {answer:?}");
+            let response = good().with("Upgrade", odd).ask(&hub).await;
+            assert_eq!(response.status(), 426, "{odd}: {response:?}");
         }
     }
 }
@@ -181,10 +186,14 @@ async fn each_fault_gets_a_status_and_a_sentence_that_names_it() {
             "HTTP/1.1",
         ),
     ] {
-        let answer = request.ask(&hub).await;
-        answer.is_plain(status, word);
+        let response = request.ask(&hub).await;
+        response.is_plain(status, word);
         if status == 426 {
-            assert_eq!(answer.header("sec-websocket-version"), "13", "{answer:?}");
+            assert_eq!(
+                response.header("sec-websocket-version"),
+                "13",
+                "{response:?}"
+            );
         }
     }
     get(hub.addr(), path).await.is_plain(426, "WebSocket");
@@ -195,7 +204,7 @@ async fn each_fault_gets_a_status_and_a_sentence_that_names_it() {
         .with("Sec-WebSocket-Key1", "4 @1  46546xW%0l 1 5")
         .with("Sec-WebSocket-Key2", "12998 5 Y3 1  .P00");
     draft.ask(&hub).await.is_plain(400, "RFC 6455");
-    let refused = hub.wait_stderr("refused an upgrade", PATIENCE).unwrap();
+    let refused = hub.wait_stderr("refused an upgrade", TIMEOUT).unwrap();
     assert!(refused.contains("127.0.0.1:"), "{refused}");
     assert!(refused.contains("Sec-WebSocket-Key"), "{refused}");
     let logged = |hub: &Hub| {
@@ -218,11 +227,11 @@ async fn a_frame_in_the_same_packet_as_the_handshake_is_not_lost() {
         bytes.extend([0x81, 0x80 | command.len() as u8, 0, 0, 0, 0]);
         bytes.extend(command);
         let mut socket = RawSocket::connect(hub.addr()).await;
-        socket.say(&bytes).await;
+        socket.send_raw(&bytes).await;
         assert_eq!(socket.head().await.expect("an answer").status, 101);
-        let message = socket.binary(PATIENCE).await.expect("a picture");
+        let message = socket.binary(TIMEOUT).await.expect("a picture");
         assert_eq!(plain_message(&message).expect("a message").0, "cam1");
-        let next = socket.binary(PATIENCE).await;
+        let next = socket.binary(TIMEOUT).await;
         assert!(next.is_some(), "the socket stays open");
     }
 }
@@ -232,24 +241,24 @@ async fn a_handshake_in_many_packets_is_accepted() {
     let hub = hub();
     let mut socket = RawSocket::connect(hub.addr()).await;
     for byte in Request::to("/ws/cameras").text(&hub).into_bytes() {
-        socket.say(&[byte]).await;
+        socket.send_raw(&[byte]).await;
     }
     assert_eq!(socket.head().await.expect("an answer").status, 101);
     let mut frame = Frame::text(r#"{"cmd":"subscribe","cameras":["*"]}"#);
     frame.fin = true;
     socket.send(&frame).await;
-    assert!(socket.binary(PATIENCE).await.is_some());
+    assert!(socket.binary(TIMEOUT).await.is_some());
 }
 
 /// Returns the time until the hub ends a connection on which this was sent.
-async fn cut_off(hub: &Hub, said: &[u8]) -> Duration {
+async fn cut_off(hub: &Hub, text: &[u8]) -> Duration {
     let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
-    let begun = Instant::now();
-    stream.write_all(said).await.unwrap();
-    let mut answer = Vec::new();
-    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    let started = Instant::now();
+    stream.write_all(text).await.unwrap();
+    let mut response = Vec::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut response)).await;
     let _ = read.expect("the connection is closed in time");
-    begun.elapsed()
+    started.elapsed()
 }
 
 #[tokio::test]
@@ -277,17 +286,17 @@ async fn a_header_sent_byte_by_byte_is_cut_off() {
     let hub = hub();
     let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
-    let begun = Instant::now();
-    let mut answer = [0; 1000];
+    let started = Instant::now();
+    let mut response = [0; 1000];
     loop {
-        assert!(begun.elapsed() < Duration::from_secs(13), "it stays open");
+        assert!(started.elapsed() < Duration::from_secs(13), "it stays open");
         let dripped = stream.write_all(b"x").await;
-        let read = timeout(Duration::from_millis(300), stream.read(&mut answer)).await;
+        let read = timeout(Duration::from_millis(300), stream.read(&mut response)).await;
         if dripped.is_err() || matches!(read, Ok(Ok(0) | Err(_))) {
             break;
         }
     }
-    assert!(begun.elapsed() > Duration::from_secs(8));
+    assert!(started.elapsed() > Duration::from_secs(8));
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::http::{Answer, UPGRADE, ask, get, request};
+use crate::support::http::{HttpResponse, UPGRADE, ask, get, request};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use futures_util::StreamExt;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Child, FAKE_PI, Hub, RtspServer, RtspServerOptions, clock_of};
@@ -84,7 +84,7 @@ impl Player {
 
     async fn message(&mut self) -> Vec<u8> {
         loop {
-            let message = timeout(PATIENCE, self.0.next()).await.expect("a message");
+            let message = timeout(TIMEOUT, self.0.next()).await.expect("a message");
             match message.expect("an open socket").unwrap() {
                 Message::Binary(bytes) => {
                     assert!(bytes.len() <= LONGEST, "{}", bytes.len());
@@ -126,8 +126,11 @@ fn decode(format: &str, stream: Vec<u8>) -> Vec<u8> {
     let writing = std::thread::spawn(move || stdin.write_all(&stream));
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.is_empty() && output.status.success(), "{said}");
+    let stderr_text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr_text.is_empty() && output.status.success(),
+        "{stderr_text}"
+    );
     output.stdout
 }
 
@@ -210,7 +213,7 @@ async fn every_camera_has_mpeg_1_at_a_standard_rate() {
     ] {
         let path = format!("/live/jsmpeg?app=live&room={room}");
         let mut player = Player::open(hub.addr(), &path).await;
-        let begun = Instant::now();
+        let started = Instant::now();
         let header = player.message().await;
         let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
         assert_eq!(header, [b"jsmp", &size[..]].concat(), "{room}");
@@ -218,20 +221,20 @@ async fn every_camera_has_mpeg_1_at_a_standard_rate() {
         assert_eq!(first[7] & 0x0F, code, "{room}");
         let pictures = 75;
         let stream = [first, player.take(pictures).await].concat();
-        let rate = pictures as f64 / begun.elapsed().as_secs_f64();
+        let rate = pictures as f64 / started.elapsed().as_secs_f64();
         assert!((10.0..45.0).contains(&rate), "{room}: {rate}");
         let luma = decode("mpegvideo", stream);
         let picture = usize::from(width) * usize::from(height);
         assert_eq!(luma.len(), (pictures + 1) * picture, "{room}");
     }
-    let answer = request(
+    let response = request(
         hub.addr(),
         "GET",
         "/live/jsmpeg?app=live&room=none",
         &UPGRADE,
     )
     .await;
-    answer.is_problem(404, "none");
+    response.is_problem(404, "none");
 }
 
 #[tokio::test]
@@ -299,7 +302,7 @@ async fn viewers_get_the_reason_when_a_camera_fails() {
     let hub = serve_pi(&dir, &["frames=3", "end=exit"], "");
     let mut player = Player::open(hub.addr(), "/live/jsmpeg?app=live&room=pi").await;
     let closed = loop {
-        match timeout(PATIENCE, player.0.next()).await.unwrap() {
+        match timeout(TIMEOUT, player.0.next()).await.unwrap() {
             Some(Ok(Message::Close(closed))) => break closed.unwrap(),
             Some(Ok(_)) => {}
             other => panic!("{other:?}"),
@@ -328,14 +331,14 @@ async fn unauthorized_viewers_get_the_reason() {
         (ws, "/?token=wrong"),
     ] {
         let mut socket = RawSocket::open(address, path, None).await;
-        assert_eq!(socket.close_code(PATIENCE).await, Some(4401), "{path}");
+        assert_eq!(socket.close_code(TIMEOUT).await, Some(4401), "{path}");
     }
 }
 
 /// Returns the camera's own two ports from the hub's log.
 fn own_ports(hub: &Hub) -> (SocketAddr, SocketAddr) {
     let line = hub
-        .wait_stderr("the camera's JSMpeg ports", PATIENCE)
+        .wait_stderr("the camera's JSMpeg ports", TIMEOUT)
         .unwrap();
     let address = |name: &str| {
         let (_, rest) = line.split_once(name).unwrap();
@@ -352,9 +355,9 @@ async fn the_jsmpeg_page_is_served() {
     let hub = serve_pi(&dir, &[], &format!("{PORTS} }}"));
     let (http, ws) = own_ports(&hub);
 
-    let answer = get(http, "/").await;
+    let reply = get(http, "/").await;
     assert_eq!(
-        (answer.status(), answer.header("location")),
+        (reply.status(), reply.header("location")),
         (301, "/index.html")
     );
     let page = get(http, "/index.html").await;
@@ -393,17 +396,17 @@ async fn the_jsmpeg_page_is_served() {
             get(http, path).await,
             request(http, "HEAD", path, &[]).await,
         );
-        let told = |answer: &Answer| {
+        let response = |reply: &HttpResponse| {
             let names = ["content-type", "content-length", "location"];
             (
-                answer.status(),
-                names.map(|name| answer.header(name).to_owned()),
+                reply.status(),
+                names.map(|name| reply.header(name).to_owned()),
             )
         };
-        assert_eq!(told(&with), told(&without), "{path}");
+        assert_eq!(response(&with), response(&without), "{path}");
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
-            let answer = request(http, method, path, &["Content-Length: 0"]).await;
-            assert_eq!(answer.status(), 501, "{method} {path}");
+            let reply = request(http, method, path, &["Content-Length: 0"]).await;
+            assert_eq!(reply.status(), 501, "{method} {path}");
         }
     }
     let foreign = "GET /index.html HTTP/1.1\r\nHost: evil.example\r\n\r\n";
@@ -477,17 +480,17 @@ async fn two_seconds_after_a_stop_request_nothing_is_left() {
     // An idle connection, an unfinished request, an unfinished handshake, and one that does not
     // read.
     let mut kept = RawSocket::connect(http).await;
-    kept.say(format!("GET /index.html HTTP/1.1\r\nHost: {http}\r\n\r\n").as_bytes())
+    kept.send_raw(format!("GET /index.html HTTP/1.1\r\nHost: {http}\r\n\r\n").as_bytes())
         .await;
     kept.head().await.expect("an answer");
     let mut half = RawSocket::connect(http).await;
-    half.say(b"GET /index.html HT").await;
+    half.send_raw(b"GET /index.html HT").await;
     let silent = RawSocket::connect(ws).await;
     let mut stalled = Player::open_with(ws, "/", None, Some(4096)).await;
     stalled.message().await;
     let children = hub.children();
     assert!(children.len() >= 2, "{children:?}");
-    let said = hub.stderr().len();
+    let lines_before = hub.stderr().len();
     let (status, took) = hub
         .terminate(Duration::from_secs(5))
         .expect("the hub exits");
@@ -496,6 +499,6 @@ async fn two_seconds_after_a_stop_request_nothing_is_left() {
     for child in children {
         assert!(!child.is_alive(), "still running: {child:?}");
     }
-    assert_eq!(hub.stderr()[said..], [""; 0], "no new log lines");
+    assert_eq!(hub.stderr()[lines_before..], [""; 0], "no new log lines");
     drop((players, kept, half, silent, stalled));
 }

@@ -21,16 +21,16 @@ async fn viewers_are_pinged_and_dropped_after_two_missing_pongs() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     for path in SOCKETS {
         let mut socket = RawSocket::open(site.address, path, None).await;
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut pings = Vec::new();
         while let Ok(frame) = socket.next(Duration::from_secs(100)).await {
             let frame = frame.expect("a ping in time");
             assert!(!frame.masked && frame.fin);
             if frame.opcode == 9 {
-                pings.push(begun.elapsed().as_secs_f64());
+                pings.push(started.elapsed().as_secs_f64());
             }
         }
-        let end = begun.elapsed().as_secs_f64();
+        let end = started.elapsed().as_secs_f64();
         assert_eq!(pings.len(), 2, "{path}: {pings:?}");
         assert!((14.9..16.0).contains(&pings[0]), "{path}: {pings:?}");
         assert!((29.9..31.0).contains(&pings[1]), "{path}: {pings:?}");
@@ -43,8 +43,8 @@ async fn a_viewer_that_answers_pings_stays_connected() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     for path in SOCKETS {
         let mut socket = RawSocket::open(site.address, path, None).await;
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(200) {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(200) {
             let frame = socket.next(Duration::from_secs(100)).await;
             let frame = frame.expect("an open socket").expect("a ping");
             if frame.opcode == 9 {
@@ -91,10 +91,10 @@ async fn a_viewer_that_reads_nothing_for_30_s_is_dropped() {
     let viewers = viewers(&site).await;
     site.viewers("cam", 3).await;
     show_large(&cam).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let camera = site.hub.find_by_id("cam").unwrap();
     while camera.status().viewers > 0 {
-        let waited = begun.elapsed().as_secs_f64();
+        let waited = started.elapsed().as_secs_f64();
         assert!(
             waited < 35.0,
             "{} viewers are still connected",

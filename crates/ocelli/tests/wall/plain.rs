@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::hub::OCELLI;
 use crate::support::site::Site;
 use crate::support::wall::Wall;
@@ -25,7 +25,7 @@ async fn a_message_is_the_length_of_the_id_the_id_and_a_jpeg() {
     wall.subscribe(&["cam1", "live-door"]).await;
     let mut seen = [0, 0];
     while seen.iter().any(|&count| count < 3) {
-        let Some(Ok(Message::Binary(message))) = wall.next(PATIENCE).await else {
+        let Some(Ok(Message::Binary(message))) = wall.next(TIMEOUT).await else {
             panic!("expected a binary message");
         };
         let (room, size) = match message[0] {
@@ -179,7 +179,7 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
         "\u{0}\u{fffd}",
     ];
     for fault in faults {
-        wall.say_text(fault).await;
+        wall.send_text(fault).await;
     }
     // A command may be partly valid: the valid part is executed.
     wall.subscribe(&["missing", "cam"]).await;
@@ -195,7 +195,7 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
     cam.show().await;
     let (mut answered, mut shown) = (false, false);
     while !(answered && shown) {
-        match wall.next(PATIENCE).await.expect("a message").unwrap() {
+        match wall.next(TIMEOUT).await.expect("a message").unwrap() {
             Message::Pong(echo) => answered = &echo[..] == b"are you there",
             Message::Binary(message) => {
                 shown = plain_message(&message).is_some_and(|(id, _)| id == "cam");
@@ -209,8 +209,10 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
 async fn a_plain_client_cannot_limit_its_rate() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::plain(site.address).await;
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 1, "maxFps": 0.01 }))
-        .await;
+    wall.send_command(
+        json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 1, "maxFps": 0.01 }),
+    )
+    .await;
     for expected in 0..4 {
         cam.show().await;
         assert_eq!(wall.numbered().await.1, expected);
@@ -268,7 +270,7 @@ async fn a_close_is_answered() {
     wall.subscribe(&["*"]).await;
     site.viewers("cam", 1).await;
     wall.send(Message::Close(None)).await;
-    let next = wall.next(PATIENCE).await.expect("an answer").unwrap();
+    let next = wall.next(TIMEOUT).await.expect("an answer").unwrap();
     assert!(matches!(next, Message::Close(_)), "{next:?}");
     let end = wall
         .next(Duration::from_secs(3))

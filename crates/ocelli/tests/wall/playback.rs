@@ -7,7 +7,7 @@ use crate::support::http::{ask, get, narrow, request};
 use crate::support::hub::{OCELLI, keeping};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::websocket::RawSocket;
@@ -34,7 +34,7 @@ impl Mjpeg {
         all.unwrap();
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            let line = timeout(PATIENCE, stream.read_line(&mut head)).await;
+            let line = timeout(TIMEOUT, stream.read_line(&mut head)).await;
             assert_ne!(line.expect("a head in time").unwrap(), 0, "{head}");
         }
         Self {
@@ -45,7 +45,7 @@ impl Mjpeg {
 
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        let read = timeout(PATIENCE, self.stream.read_line(&mut line)).await;
+        let read = timeout(TIMEOUT, self.stream.read_line(&mut line)).await;
         assert_ne!(read.expect("a line in time").unwrap(), 0);
         line
     }
@@ -65,7 +65,7 @@ impl Mjpeg {
             }
         }
         let mut jpeg = vec![0; length.expect("a Content-Length")];
-        let read = timeout(PATIENCE, self.stream.read_exact(&mut jpeg)).await;
+        let read = timeout(TIMEOUT, self.stream.read_exact(&mut jpeg)).await;
         read.expect("a picture in time").unwrap();
         assert!(jpeg::is_whole(&jpeg), "Content-Length is exact");
         assert_eq!(self.line().await, "\r\n");
@@ -162,20 +162,20 @@ async fn a_disconnect_is_noticed_while_no_frames_are_sent() {
 #[tokio::test]
 async fn head_returns_the_same_headers_without_a_body() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
-    let answer = request(hub.addr(), "HEAD", "/live/live/cam1/mjpeg", &[]).await;
-    assert_eq!(answer.status(), 200);
+    let response = request(hub.addr(), "HEAD", "/live/live/cam1/mjpeg", &[]).await;
+    assert_eq!(response.status(), 200);
     let kind = "multipart/x-mixed-replace; boundary=frame";
-    assert_eq!(answer.header("content-type"), kind);
-    let answer = request(hub.addr(), "HEAD", "/live/live/cam1/frame.jpg", &[]).await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.header("content-type"), "image/jpeg");
+    assert_eq!(response.header("content-type"), kind);
+    let response = request(hub.addr(), "HEAD", "/live/live/cam1/frame.jpg", &[]).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.header("content-type"), "image/jpeg");
     let mut socket = RawSocket::connect(hub.addr()).await;
     let text = format!(
         "HEAD /live/live/cam1/mjpeg HTTP/1.1\r\nHost: {}\r\n\r\n",
         hub.addr()
     );
     for _ in 0..3 {
-        socket.say(text.as_bytes()).await;
+        socket.send_raw(text.as_bytes()).await;
         assert_eq!(socket.head().await.expect("an answer").status, 200);
     }
     let post = request(hub.addr(), "POST", "/live/live/cam1/mjpeg", &[]).await;
@@ -192,13 +192,13 @@ async fn ffmpeg_plays_mjpeg() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, output)
+    let output = timeout(TIMEOUT, output)
         .await
         .expect("the program exits in time")
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert_eq!(output.stdout.len(), 15 * 320 * 240, "{said}");
+    let stderr_text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr_text}");
+    assert_eq!(output.stdout.len(), 15 * 320 * 240, "{stderr_text}");
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn curl_gets_every_frame_at_ten_fps() {
         .arg(hub.url("/live/live/cam1/mjpeg"))
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, output)
+    let output = timeout(TIMEOUT, output)
         .await
         .expect("the program exits in time")
         .unwrap();
@@ -232,7 +232,7 @@ async fn curl_gets_every_frame_at_ten_fps() {
 async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let hub = Hub::serve(OCELLI, [format!("cam1={}", camera.url("mjpeg"))]);
-    let begun = Instant::now();
+    let started = Instant::now();
     let output = Command::new("curl")
         .args(["-sS", "-D", "-", "--fail"])
         .arg(hub.url("/live/live/cam1/frame.jpg"))
@@ -240,7 +240,7 @@ async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
         .await
         .unwrap();
     assert!(output.status.success());
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(5));
     let end = output.stdout.windows(4).position(|at| at == b"\r\n\r\n");
     let (head, jpeg) = output.stdout.split_at(end.unwrap() + 4);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
@@ -250,8 +250,8 @@ async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
     assert!(jpeg::stamp(jpeg).is_some(), "the camera's own bytes");
     // It counts as a viewer for the grace period: the camera keeps running.
     for _ in 0..5 {
-        let answer = get(hub.addr(), "/live/live/live-cam1/frame.jpg").await;
-        assert_eq!(answer.status(), 200);
+        let response = get(hub.addr(), "/live/live/live-cam1/frame.jpg").await;
+        assert_eq!(response.status(), 200);
     }
     assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
 }
@@ -264,12 +264,12 @@ async fn a_snapshot_of_a_camera_that_does_not_start_is_503_after_10_s() {
         "refused=http://127.0.0.1:9/x".into(),
     ];
     let hub = Hub::serve(OCELLI, sources);
-    let begun = Instant::now();
+    let started = Instant::now();
     let (silent, refused) = tokio::join!(
         ask_slowly(&hub, "/live/live/silent/frame.jpg"),
         ask_slowly(&hub, "/live/live/refused/frame.jpg")
     );
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert!(took > Duration::from_millis(9_500), "{took:?}");
     assert!(took < Duration::from_secs(13), "{took:?}");
     assert!(silent.contains("503"), "{silent}");
@@ -335,9 +335,9 @@ async fn unknown_cameras_and_paths_are_404_in_json() {
     let nowhere = get(hub.addr(), "/live/nowhere/cam1/mjpeg").await;
     nowhere.is_problem(404, "nowhere");
     for path in ["/live/live/cam1/mjpeg", "/live/live/cam1/frame.jpg"] {
-        let answer = get(hub.addr(), &format!("{path}?stream=huge")).await;
-        assert_eq!(answer.status(), 400);
-        assert!(answer.body.contains("huge"), "{answer:?}");
+        let response = get(hub.addr(), &format!("{path}?stream=huge")).await;
+        assert_eq!(response.status(), 400);
+        assert!(response.body.contains("huge"), "{response:?}");
     }
 }
 
@@ -383,7 +383,7 @@ async fn vlc_and_ffmpeg_play_a_device() {
     let dir = Dir::new("players");
     let kept = dir.0.join("kept");
     let hub = keeping(&kept);
-    let key = Key::mint(hub.addr(), "live", "board").await;
+    let key = Key::create(hub.addr(), "live", "board").await;
     let _board = Command::new(OCELLI)
         .args(["simulate", "--room", "board", "--fps", "10", "--url"])
         .arg(hub.url(""))
@@ -399,7 +399,7 @@ async fn vlc_and_ffmpeg_play_a_device() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let ffmpeg = timeout(PATIENCE, ffmpeg)
+    let ffmpeg = timeout(TIMEOUT, ffmpeg)
         .await
         .expect("the program exits in time")
         .unwrap();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::{get, request};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::site::Site;
@@ -27,7 +27,7 @@ async fn watch(site: &Site, room: &str) -> Wall {
 async fn picture(viewer: &mut Wall) -> u64 {
     loop {
         if let Message::Binary(bytes) = viewer
-            .next(PATIENCE)
+            .next(TIMEOUT)
             .await
             .expect("a message in time")
             .unwrap()
@@ -60,12 +60,12 @@ async fn the_last_frame_is_sent_at_once_and_then_newer_ones() {
 async fn info_is_sent_regularly_with_or_without_frames() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=50"]);
     let mut viewer = Wall::open(hub.addr(), "/live/ws?app=live&room=cam1", None).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut infos = 0;
     while infos < 2 {
-        assert!(begun.elapsed() < Duration::from_secs(15));
+        assert!(started.elapsed() < Duration::from_secs(15));
         if let Message::Text(text) = viewer
-            .next(PATIENCE)
+            .next(TIMEOUT)
             .await
             .expect("a message in time")
             .unwrap()
@@ -86,9 +86,9 @@ async fn a_stalled_viewer_gets_the_newest_frame_and_invalid_messages_are_ignored
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut viewer = watch(&site, "cam").await;
     site.viewers("cam", 1).await;
-    viewer.say_text("rubbish").await;
+    viewer.send_text("rubbish").await;
     viewer
-        .say(json!({ "cmd": "subscribe", "cameras": ["*"] }))
+        .send_command(json!({ "cmd": "subscribe", "cameras": ["*"] }))
         .await;
     viewer.send(Message::Ping("x".into())).await;
     cam.show().await;
@@ -96,7 +96,7 @@ async fn a_stalled_viewer_gets_the_newest_frame_and_invalid_messages_are_ignored
     viewer.send(Message::binary(vec![1])).await;
     assert_eq!(viewer.close_code().await, Some(1003));
     let mut viewer = watch(&site, "cam").await;
-    viewer.say_text(&" ".repeat(70_000)).await;
+    viewer.send_text(&" ".repeat(70_000)).await;
     assert_eq!(viewer.close_code().await, Some(1009));
 }
 
@@ -121,8 +121,8 @@ async fn private_playback_is_401() {
         "/live/live/missing/frame.jpg",
     ] {
         get(hub.addr(), path).await.is_problem(401, "public");
-        let answer = get(hub.addr(), &format!("{path}?token=guessed")).await;
-        assert_eq!(answer.status(), 401);
+        let response = get(hub.addr(), &format!("{path}?token=guessed")).await;
+        assert_eq!(response.status(), 401);
         let head = request(hub.addr(), "HEAD", path, &[]).await;
         assert_eq!(head.status(), 401);
     }
@@ -140,7 +140,7 @@ async fn a_private_socket_closes_with_4401() {
     }
     let path = "/live/ws?app=barn&room=cow";
     let mut viewer = Wall::open(hub.addr(), path, None).await;
-    let message = viewer.next(PATIENCE).await.unwrap().unwrap();
+    let message = viewer.next(TIMEOUT).await.unwrap().unwrap();
     assert!(matches!(message, Message::Text(_) | Message::Binary(_)));
 }
 
@@ -168,13 +168,13 @@ async fn the_wall_and_the_listing_have_only_public_cameras() {
 async fn the_listing_has_the_state_of_each_camera() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20", "idle=pattern:"]);
     let mut wall = Wall::v2(hub.addr()).await;
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["cam1"], "credit": 1 }))
+    wall.send_command(json!({ "cmd": "subscribe", "cameras": ["cam1"], "credit": 1 }))
         .await;
     wall.frame_v2().await;
     for _ in 0..3 {
         wall.event("stats").await;
     }
-    wall.say(json!({ "cmd": "credit", "add": { "cam1": 1 } }))
+    wall.send_command(json!({ "cmd": "credit", "add": { "cam1": 1 } }))
         .await;
     wall.frame_v2().await;
     let listed = get(hub.addr(), "/api/v1/cameras").await;

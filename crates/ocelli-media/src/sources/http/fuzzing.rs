@@ -34,14 +34,14 @@ pub fn read_response(pieces: &[&[u8]]) -> Option<(u16, bool, Vec<u8>)> {
                     continue;
                 };
                 let signed = challenge(&head.headers).is_some_and(|mut signer| {
-                    let asked = PasswordParams {
+                    let requested = PasswordParams {
                         username: "viewer",
                         password: "s3cret",
                         uri: "/",
                         method: "GET",
                         body: Some(&[]),
                     };
-                    signer.respond(&asked).is_ok()
+                    signer.respond(&requested).is_ok()
                 });
                 (response.0, response.1) = (head.status.as_u16(), signed);
                 framing.insert(Framing::of(&head))

@@ -8,7 +8,7 @@ use crate::sources::SsrfGuard;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use ocelli_core::Metered;
-use ocelli_core::{Budget, Work};
+use ocelli_core::{Budget, CpuTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -125,14 +125,14 @@ async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 pub(super) struct Timed {
     inner: Metered<TcpStream>,
     /// Start of the processing of the last read, until its cost has been charged.
-    since: Option<Work>,
+    since: Option<CpuTimer>,
 }
 
 impl Timed {
     fn charge(&mut self) {
         if let Some(since) = self.since.take() {
-            let took = since.took().min(MAX_TLS_STEP);
-            self.inner.budget().charge(took);
+            let elapsed = since.elapsed().min(MAX_TLS_STEP);
+            self.inner.budget().charge(elapsed);
         }
     }
 }
@@ -146,7 +146,7 @@ impl AsyncRead for Timed {
         self.charge();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = read {
-            self.since = Some(Work::begin());
+            self.since = Some(CpuTimer::start());
         }
         read
     }

@@ -129,10 +129,10 @@ impl Client {
         let mut talk = Exchange::new(connection, signer, self.agent, self.url.clone());
         let accept = [("Accept", "application/sdp".into())];
         let uri = self.url.to_string();
-        let answer =
+        let response =
             talk::with_timeout(DESCRIBE_TIMEOUT, talk.request("DESCRIBE", &uri, &accept)).await?;
-        let description = Description::read(&answer.body);
-        talk.base = answers::base(&answer, &self.url);
+        let description = Description::read(&response.body);
+        talk.base = answers::base(&response, &self.url);
         talk.note_server(description.tool.as_deref());
         let control = description.control.as_deref();
         let control = control.map_or_else(|| uri, |control| answers::join(&talk.base, control));

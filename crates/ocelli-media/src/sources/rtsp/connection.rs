@@ -6,7 +6,7 @@
 //! before it has been consumed.
 
 use super::message::{self, Head, Message};
-use ocelli_core::{Budget, BudgetExceeded, Work};
+use ocelli_core::{Budget, BudgetExceeded, CpuTimer};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -242,11 +242,11 @@ impl Connection {
             )));
         }
         self.unsent.extend_from_slice(message);
-        let work = Work::begin();
+        let timer = CpuTimer::start();
         let written = self.write();
         if let Some(budget) = &mut self.budget {
             // A camera may send any number of requests, and each response is a system call.
-            budget.charge(work.took());
+            budget.charge(timer.elapsed());
         }
         written
     }
@@ -366,10 +366,10 @@ mod tests {
             packet.resize(4 + usize::from(len), fill);
             packet
         };
-        let answer = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 5\r\n\r\n$\n\r\n\0";
+        let response = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 5\r\n\r\n$\n\r\n\0";
         let stream = [
             &packet(0, 1)[..],
-            &answer[..],
+            &response[..],
             b"\r\n\0\0",
             &packet(u16::MAX, 2),
             &packet(u16::MAX, 3),

@@ -75,10 +75,10 @@ pub fn pictures(
 
 /// Returns a text with everything that a session reads from a message.
 fn interpret(message: &Message) -> String {
-    let Ok(asked) = Url::parse("rtsp://10.0.0.7/stream1") else {
+    let Ok(requested) = Url::parse("rtsp://10.0.0.7/stream1") else {
         return String::new();
     };
-    let base = answers::base(message, &asked);
+    let base = answers::base(message, &requested);
     let description = sdp::Description::read(&message.body);
     let controls = description
         .tracks
@@ -87,7 +87,7 @@ fn interpret(message: &Message) -> String {
     let controls: Vec<_> = controls
         .map(|control| answers::join(&base, control))
         .collect();
-    let mut client = Client::new(asked, None, "fuzz");
+    let mut client = Client::new(requested, None, "fuzz");
     let moved = message
         .header("Location")
         .map(|target| client.follow(target).is_ok());

@@ -230,16 +230,16 @@ mod tests {
 
     #[test]
     fn common_deviations_from_the_grammar_are_accepted() {
-        let answer = message(
+        let response = message(
             "rtsp/1.0   200\nCSeq:\ncseq : 7  \nnonsense\nServer\nSession: 1;\n timeout=60\n\
              Überraschung: ja\nCSeq: 9\n\n",
         );
-        assert_eq!(answer.start, Start::Answer(200));
-        assert_eq!(answer.sequence(), Some(7));
-        assert_eq!(answer.header("Session"), Some("1; timeout=60"));
-        assert_eq!(answer.header("überraschung"), None);
-        assert_eq!(answer.header("Überraschung"), Some("ja"));
-        assert_eq!(answer.body_length(), Ok(0));
+        assert_eq!(response.start, Start::Answer(200));
+        assert_eq!(response.sequence(), Some(7));
+        assert_eq!(response.header("Session"), Some("1; timeout=60"));
+        assert_eq!(response.header("überraschung"), None);
+        assert_eq!(response.header("Überraschung"), Some("ja"));
+        assert_eq!(response.body_length(), Ok(0));
         let request = message("SET_PARAMETER * RTSP/1.0\nContent-Length: 12 bytes\n\n");
         assert_eq!(request.start, Start::Request("SET_PARAMETER".into()));
         assert_eq!(request.body_length(), Ok(12));

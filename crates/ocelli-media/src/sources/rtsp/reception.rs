@@ -27,7 +27,7 @@ pub struct Reception<'a> {
     publisher: &'a Publisher,
     clock: CaptureClock,
     /// Whether a key frame that a decoder can start from was published.
-    begun: bool,
+    started: bool,
     undecodable_keys: usize,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Reception<'a> {
             format,
             publisher,
             clock: CaptureClock::default(),
-            begun: false,
+            started: false,
             undecodable_keys: 0,
         }
     }
@@ -69,8 +69,8 @@ impl<'a> Reception<'a> {
                         return self.undecodable();
                     }
                     self.undecodable_keys = 0;
-                    self.begun = true;
-                } else if !self.begun {
+                    self.started = true;
+                } else if !self.started {
                     return Ok(());
                 }
                 let sets = if survey.key && !survey.parameters {

@@ -80,14 +80,14 @@ impl Session {
             None => self.control.clone(),
         };
         let transport = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1".into())];
-        let answer =
+        let response =
             with_timeout(SETUP_TIMEOUT, self.talk.request("SETUP", &uri, &transport)).await?;
-        if let Some(session) = answer.header("Session") {
+        if let Some(session) = response.header("Session") {
             let (name, timeout) = answers::session_and_timeout(session);
             self.talk.session = Some(name.to_owned());
             self.talk.timeout = timeout;
         }
-        self.channel = answers::channel(answer.header("Transport").unwrap_or_default())?;
+        self.channel = answers::channel(response.header("Transport").unwrap_or_default())?;
         Ok(())
     }
 

@@ -127,7 +127,7 @@ pub async fn test(
             format!("{MAX_CONCURRENT_TESTS} cameras are being tested; try again in a moment");
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, message));
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     let tester = CameraTester {
         api: &api,
         grant: &visitor.grant(),
@@ -149,7 +149,7 @@ pub async fn test(
             };
         }
     }
-    trial.took_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+    trial.took_ms = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     Ok(Answer::new(trial))
 }
 

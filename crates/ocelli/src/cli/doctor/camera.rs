@@ -52,12 +52,12 @@ pub async fn diagnose(camera: CameraConfig, report: &mut Report) {
     match first {
         Ok(_) => {
             let until = Instant::now() + COUNT_TIME;
-            let (mut count, mut bytes, begun) = (0, 0, Instant::now());
+            let (mut count, mut bytes, started) = (0, 0, Instant::now());
             while let Ok(frame) = timeout_at(until, viewer.next()).await {
                 count += 1;
                 bytes += frame.payload_len();
             }
-            let seconds = begun.elapsed().as_secs_f64();
+            let seconds = started.elapsed().as_secs_f64();
             let status = camera.status();
             let codec = status
                 .codec

@@ -61,8 +61,8 @@ pub async fn send_request(stream: &mut dyn Stream, request: &str) -> HttpRespons
     let mut read = Vec::new();
     let head = async {
         loop {
-            let begun = &read[..read.len().min(5)];
-            if !b"HTTP/".starts_with(begun) || read.len() > HEAD_LIMIT {
+            let started = &read[..read.len().min(5)];
+            if !b"HTTP/".starts_with(started) || read.len() > HEAD_LIMIT {
                 return None;
             }
             if let Some(end) = end_of_head(&read) {

@@ -247,7 +247,7 @@ impl SocketRecord {
         {
             return;
         }
-        let answered = timeout(TEARDOWN_GRACE, async {
+        let reply_received = timeout(TEARDOWN_GRACE, async {
             loop {
                 match wire.next().await {
                     Ok(frame) if frame.opcode == opcode::CLOSE => return true,
@@ -256,7 +256,7 @@ impl SocketRecord {
                 }
             }
         });
-        if let Ok(true) = answered.await {
+        if let Ok(true) = reply_received.await {
             report.pass("farewell", "A close frame is answered with a close frame.");
         } else {
             report.warn(

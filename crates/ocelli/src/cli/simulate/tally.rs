@@ -44,9 +44,9 @@ impl Tally {
     }
 
     /// Counts a close by the hub.
-    pub fn close(&self, code: u16, word: &str) {
+    pub fn close(&self, code: u16, error_code: &str) {
         let mut closes = self.closes.lock().unwrap_or_else(PoisonError::into_inner);
-        *closes.entry((code, word.to_owned())).or_default() += 1;
+        *closes.entry((code, error_code.to_owned())).or_default() += 1;
     }
 
     /// The number of connected devices.
@@ -105,8 +105,8 @@ impl Tally {
         if closes.is_empty() {
             text.push_str("closed      none by the hub\n");
         }
-        for ((code, word), count) in closes.iter() {
-            let _ = writeln!(text, "closed      {count} with {code} {word}");
+        for ((code, error_code), count) in closes.iter() {
+            let _ = writeln!(text, "closed      {count} with {code} {error_code}");
         }
         text
     }

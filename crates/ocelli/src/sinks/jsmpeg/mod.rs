@@ -70,7 +70,11 @@ async fn open(
         return refuse_for_now(&identity, &peer, request, &reason);
     }
     let served = identity.clone();
-    websocket::upgrade(&identity.front, &peer, request, None, move |socket| {
-        viewer::serve(socket, served, permission, camera, options)
-    })
+    websocket::upgrade(
+        &identity.server_state,
+        &peer,
+        request,
+        None,
+        move |socket| viewer::serve(socket, served, permission, camera, options),
+    )
 }

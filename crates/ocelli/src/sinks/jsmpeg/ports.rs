@@ -17,8 +17,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Camera, Quality};
 use ocelli_net::accept::{back_off_after, into_connection};
-use ocelli_net::conversation::{Charged, bounded};
 use ocelli_net::counts::Refusal;
+use ocelli_net::http_server::{Charged, bounded};
 use ocelli_net::plain::plain;
 use ocelli_net::request::Peer;
 use ocelli_net::websocket::{self, CLOSE_TIMEOUT, ReadLimits, close};
@@ -58,12 +58,12 @@ pub fn serve(identity: &Arc<Identity>, ports: Ports, http: TcpListener, ws: TcpL
     let ports = Arc::new(ports);
     for (port, listener) in [(Port::Page, http), (Port::Video, ws)] {
         let (identity, ports) = (identity.clone(), ports.clone());
-        let tasks = identity.front.tasks.clone();
+        let tasks = identity.server_state.tasks.clone();
         tasks.spawn(async move {
             let accepting = accept_all(&listener, port, &identity, &ports);
             tokio::select! {
                 () = accepting => {}
-                () = identity.front.stopping.cancelled() => {}
+                () = identity.server_state.stopping.cancelled() => {}
             }
         });
     }
@@ -84,19 +84,21 @@ async fn accept_all(
 }
 
 fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<Ports>) {
-    let Ok((mut connection, facts, proxy)) = into_connection(stream, &identity.front) else {
+    let Ok((mut connection, facts, proxy)) = into_connection(stream, &identity.server_state) else {
         return;
     };
     match identity
-        .front
+        .server_state
         .connection_limiter
         .enter(facts.remote.ip(), proxy)
     {
         Ok(slot) => connection.hold_slot(slot),
         Err(full) => {
-            return identity
-                .front
-                .refused(Refusal::Connections, facts.remote, full.message());
+            return identity.server_state.refused(
+                Refusal::Connections,
+                facts.remote,
+                full.message(),
+            );
         }
     }
     let (served, ports) = (identity.clone(), ports.clone());
@@ -104,12 +106,12 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         let (identity, ports, mut peer) = (served.clone(), ports.clone(), Peer::over(&facts));
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-            let front = &identity.front;
-            let result = front
+            let server_state = &identity.server_state;
+            let result = server_state
                 .origin_policy
                 .identify(version, uri, headers, &mut peer);
             if let Err((status, reason)) = result {
-                front.refused(Refusal::Host, peer.remote, &reason);
+                server_state.refused(Refusal::Host, peer.remote, &reason);
                 return Ok(plain(status, &reason));
             }
             Ok::<_, Infallible>(match port {
@@ -119,11 +121,11 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         };
         Charged::new(answer, facts.charge_handle.clone())
     });
-    let http = bounded(&identity.front.limits)
+    let http = bounded(&identity.server_state.limits)
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
-    let stopping = identity.front.stopping.clone();
-    identity.front.tasks.spawn(async move {
+    let stopping = identity.server_state.stopping.clone();
+    identity.server_state.tasks.spawn(async move {
         tokio::select! {
             ended = http => {
                 if let Err(error) = ended {
@@ -158,7 +160,7 @@ impl Ports {
                 |(permission, camera)| match camera.mpeg1_refusal(Quality::Main) {
                     Some(reason) => {
                         identity
-                            .front
+                            .server_state
                             .refused(Refusal::Capacity, peer.remote, &reason);
                         Err((close::TRY_AGAIN_LATER, reason))
                     }
@@ -170,7 +172,7 @@ impl Ports {
             Err((code, why)) => {
                 let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
                 return websocket::upgrade_any_origin(
-                    &identity.front,
+                    &identity.server_state,
                     peer,
                     request,
                     None,
@@ -184,7 +186,7 @@ impl Ports {
         };
         let served = identity.clone();
         websocket::upgrade_any_origin(
-            &identity.front,
+            &identity.server_state,
             peer,
             request,
             None,
@@ -228,7 +230,7 @@ impl Ports {
             }
             "/jsmpg.js" => match read_custom_file(self.options.script.as_deref()).await {
                 Ok(Some(script)) => file(script.into(), "application/javascript"),
-                Ok(None) => match pages::built("jsmpg.js") {
+                Ok(None) => match pages::embedded_file("jsmpg.js") {
                     Some(script) => file(script, "application/javascript"),
                     None => plain(StatusCode::NOT_FOUND, pages::NOT_BUILT),
                 },

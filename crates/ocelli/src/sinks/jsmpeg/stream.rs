@@ -24,7 +24,7 @@ pub enum Form {
 pub struct Messages {
     packer: Option<Packer>,
     /// Whether the header was sent. Always true for a transport stream, which has none.
-    begun: bool,
+    started: bool,
     rate: (u32, u32),
     /// The header, queued until the picture that gave its size.
     ahead: Option<Bytes>,
@@ -37,7 +37,7 @@ impl Messages {
     pub fn new(form: Form) -> Self {
         Self {
             packer: (form == Form::Ts).then(Packer::default),
-            begun: form == Form::Ts,
+            started: form == Form::Ts,
             rate: RATES[0],
             ahead: None,
             rest: Bytes::new(),
@@ -46,12 +46,12 @@ impl Messages {
 
     /// Returns true if the header is still to be sent.
     pub fn wants_header(&self) -> bool {
-        !self.begun
+        !self.started
     }
 
     /// Returns the header for pictures of this size, and marks it as sent.
     pub fn header(&mut self, (width, height): (u16, u16)) -> Bytes {
-        self.begun = true;
+        self.started = true;
         let mut header = BytesMut::with_capacity(8);
         header.put_slice(b"jsmp");
         header.put_u16(width);
@@ -62,7 +62,7 @@ impl Messages {
     /// Returns true if, from now on, each picture that fits into a message is sent unchanged as
     /// one message.
     pub fn are_pictures(&self) -> bool {
-        self.begun && self.packer.is_none()
+        self.started && self.packer.is_none()
     }
 
     /// Takes a picture. [`Messages::next`] then returns its messages, after the header if that

@@ -32,7 +32,12 @@ pub(super) async fn serve(
     camera: Arc<Camera>,
     options: ViewerOptions,
 ) {
-    let sender = FrameSender::new(socket, Form::Bare, &identity.front, Transport::Jsmpeg);
+    let sender = FrameSender::new(
+        socket,
+        Form::Bare,
+        &identity.server_state,
+        Transport::Jsmpeg,
+    );
     let mut viewer = Viewer::new(identity, permission, camera, options);
     sender.run(&mut viewer).await;
 }
@@ -154,10 +159,10 @@ impl Delivery for Viewer {
 
     // JSMpeg players send nothing, but are allowed to.
     fn text(&mut self, _: String, _: &mut Socket) {
-        self.identity.front.ignore(1);
+        self.identity.server_state.ignore(1);
     }
 
     fn binary(&mut self, _: &mut Socket) {
-        self.identity.front.ignore(1);
+        self.identity.server_state.ignore(1);
     }
 }

@@ -26,7 +26,7 @@ pub use command::Command;
 use command::Command;
 use event::SentCameras;
 use http::Request;
-use ocelli_core::{Form, Ready, Work};
+use ocelli_core::{CpuTimer, Form, Ready};
 use ocelli_net::counts::Transport;
 use ocelli_net::request::Peer;
 use ocelli_net::websocket::{self, Delivery, FrameSender, Next, Socket, close};
@@ -63,7 +63,7 @@ async fn open(
     let served = identity.clone();
     let remote = peer.remote;
     websocket::upgrade(
-        &identity.front,
+        &identity.server_state,
         &peer,
         request,
         v2.then_some(V2),
@@ -74,7 +74,7 @@ async fn open(
             } else {
                 (Transport::Wall, Form::Plain)
             };
-            let sender = FrameSender::new(socket, form, &served.front, transport);
+            let sender = FrameSender::new(socket, form, &served.server_state, transport);
             let mut viewer = Viewer::new(served, visitor, v2);
             sender.run(&mut viewer).await;
             let (sent, dropped) = viewer.watched.totals();
@@ -158,7 +158,7 @@ impl Viewer {
             Err(message) => Faults::from_event(event::error("malformed_command", &message, None)),
         };
         self.ignored += faults.count;
-        self.identity.front.ignore(faults.count);
+        self.identity.server_state.ignore(faults.count);
         if let Some(state) = &mut self.v2 {
             state.events.extend(faults.events);
         }
@@ -233,8 +233,8 @@ impl Delivery for Viewer {
     }
 
     fn text(&mut self, text: String, socket: &mut Socket) {
-        let work = Work::begin();
+        let timer = CpuTimer::start();
         self.execute_text(&text);
-        socket.charge(work.took());
+        socket.charge(timer.elapsed());
     }
 }

@@ -1,7 +1,9 @@
 //! Reused names: credentials for a deleted app or camera, or for earlier roles, are not valid
 //! for a new one with the same name.
 
-use super::{ADMIN, Answer, Browser, OCELLI, PASSWORD, admin, code_in, private_hub, send, token};
+use super::{
+    ADMIN, Browser, HttpResponse, OCELLI, PASSWORD, admin, code_in, private_hub, send, token,
+};
 use crate::support::http::{call, get};
 use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
@@ -24,9 +26,12 @@ async fn done(hub: &Hub, line: &str, body: Value) -> Value {
     } else {
         body.to_string()
     };
-    let answer = admin(hub, line, &body).await;
-    assert!([200, 201].contains(&answer.status()), "{line}: {answer:?}");
-    answer.json()["data"].clone()
+    let response = admin(hub, line, &body).await;
+    assert!(
+        [200, 201].contains(&response.status()),
+        "{line}: {response:?}"
+    );
+    response.json()["data"].clone()
 }
 
 fn text(of: &Value, field: &str) -> String {
@@ -37,7 +42,7 @@ fn text(of: &Value, field: &str) -> String {
 }
 
 /// Mints a key for room `cam` of app `barn`; returns its id.
-async fn mint(hub: &Hub) -> String {
+async fn create_key(hub: &Hub) -> String {
     let made = done(
         hub,
         "POST /api/v1/apps/barn/ws-ingest",
@@ -75,17 +80,17 @@ async fn wall(hub: &Hub) -> String {
 async fn tokens_of_a_deleted_camera_do_not_open_a_new_one_of_the_same_name() {
     let (hub, _dir) = private_hub();
     make_barn(&hub).await;
-    let first = mint(&hub).await;
+    let first = create_key(&hub).await;
     let (played, walled) = (play(&hub).await, wall(&hub).await);
     let both = [&played, &walled];
     // A further key for the same camera changes nothing.
-    let second = mint(&hub).await;
+    let second = create_key(&hub).await;
     revoke(&hub, &first).await;
     for token in both {
         assert!(seen(&hub, token).await.is_ok_and(|seen| seen > 0));
     }
     revoke(&hub, &second).await;
-    let third = mint(&hub).await;
+    let third = create_key(&hub).await;
     assert_eq!(seen(&hub, &played).await, Err(401));
     assert_eq!(seen(&hub, &walled).await, Ok(0));
     assert_eq!(seen(&hub, &wall(&hub).await).await, Ok(1));
@@ -122,7 +127,7 @@ async fn tokens_of_a_deleted_camera_do_not_open_a_new_one_of_the_same_name() {
 async fn an_app_inherits_nothing_from_a_deleted_app_of_the_same_name() {
     let (hub, _dir) = private_hub();
     make_barn(&hub).await;
-    let key = mint(&hub).await;
+    let key = create_key(&hub).await;
     let (played, walled) = (play(&hub).await, wall(&hub).await);
     let scoped = token(
         &hub,
@@ -139,7 +144,7 @@ async fn an_app_inherits_nothing_from_a_deleted_app_of_the_same_name() {
     done(&hub, "DELETE /api/v1/apps/barn", Value::Null).await;
     assert_eq!(seen(&hub, &played).await, Err(401));
     make_barn(&hub).await;
-    mint(&hub).await;
+    create_key(&hub).await;
     assert_eq!(seen(&hub, &played).await, Err(401));
     assert_eq!(seen(&hub, &walled).await, Err(401));
     let listed = call(hub.addr(), "GET /api/v1/apps", &scoped, "").await;
@@ -161,7 +166,7 @@ async fn an_app_inherits_nothing_from_an_app_removed_from_the_configuration() {
         builder.arg("--data").arg(dir.0.join("kept")).start()
     };
     let hub = start("[app.barn]\npublic_playback = false\n");
-    mint(&hub).await;
+    create_key(&hub).await;
     let (played, walled) = (play(&hub).await, wall(&hub).await);
     let scoped = token(
         &hub,
@@ -174,7 +179,7 @@ async fn an_app_inherits_nothing_from_an_app_removed_from_the_configuration() {
     make_barn(&hub).await;
     let keys = done(&hub, "GET /api/v1/apps/barn/ws-ingest", Value::Null).await;
     assert_eq!(keys, json!([]));
-    mint(&hub).await;
+    create_key(&hub).await;
     assert_eq!(seen(&hub, &played).await, Err(401));
     assert_eq!(seen(&hub, &walled).await, Err(401));
     let listed = call(hub.addr(), "GET /api/v1/apps", &scoped, "").await;
@@ -191,7 +196,7 @@ async fn tokens_survive_a_restart_of_the_hub() {
     };
     let hub = start();
     make_barn(&hub).await;
-    mint(&hub).await;
+    create_key(&hub).await;
     let tokens = [
         play(&hub).await,
         wall(&hub).await,
@@ -207,7 +212,7 @@ async fn tokens_survive_a_restart_of_the_hub() {
     }
 }
 
-async fn set_up(hub: &Hub, link: &Value, password: &str) -> Answer {
+async fn set_up(hub: &Hub, link: &Value, password: &str) -> HttpResponse {
     let code = code_in(&text(link, "link"));
     let body = json!({ "code": code, "password": password });
     send(hub.addr(), "POST /api/v1/setup", &[], &body).await
@@ -307,29 +312,29 @@ async fn names_of_private_apps_are_hidden_from_unauthorized_clients() {
         "/",
         "/sign-in",
     ] {
-        let told = [
+        let response = [
             get(hub.addr(), path).await,
             get(hub.addr(), &format!("{path}?token={played}")).await,
             vic.get(path).await,
         ];
-        for told in told {
+        for response in response {
             assert!(
-                !told.body.contains("yard") && !told.body.contains("field-"),
-                "{path}: {told:?}"
+                !response.body.contains("yard") && !response.body.contains("field-"),
+                "{path}: {response:?}"
             );
         }
     }
-    let told = vic.get("/api/v1/session").await.json();
-    let apps = told["data"]["permissions"]["apps"]
+    let response = vic.get("/api/v1/session").await.json();
+    let apps = response["data"]["permissions"]["apps"]
         .as_object()
         .expect("apps")
         .clone();
     assert_eq!(apps.keys().collect::<Vec<_>>(), ["live"]);
     let bob = json!([{ "app": "yard", "role": "viewer" }]);
     let (bob, _) = Browser::user(&hub, "bob", bob).await;
-    let told = bob.get("/api/v1/session").await.json();
+    let response = bob.get("/api/v1/session").await.json();
     assert!(
-        told["data"]["permissions"]["apps"]["yard"].is_array(),
-        "{told}"
+        response["data"]["permissions"]["apps"]["yard"].is_array(),
+        "{response}"
     );
 }

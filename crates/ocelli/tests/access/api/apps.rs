@@ -104,7 +104,7 @@ async fn apps_are_created_changed_and_deleted() {
 async fn an_app_that_turns_private_is_hidden_at_once() {
     let (hub, _dir) = hub();
     let mut wall = Wall::v2(hub.addr()).await;
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["*"] }))
+    wall.send_command(json!({ "cmd": "subscribe", "cameras": ["*"] }))
         .await;
     wall.event("hello").await;
     loop {
@@ -140,11 +140,11 @@ async fn playing_streams_end_when_their_app_turns_private() {
     let (hub, _dir) = hub();
     let mut viewer = Wall::open(hub.addr(), "/live/ws?app=live&room=cam1", None).await;
     let mut mjpeg = RawSocket::connect(hub.addr()).await;
-    let asked = format!(
+    let request_text = format!(
         "GET /live/live/cam1/mjpeg HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
         hub.addr()
     );
-    mjpeg.say(asked.as_bytes()).await;
+    mjpeg.send_raw(request_text.as_bytes()).await;
     let head = mjpeg.head().await.expect("a head");
     assert_eq!(head.status, 200);
     let body = r#"{"publicPlayback":false}"#;
@@ -167,7 +167,7 @@ async fn a_request_aborted_by_the_client_leaves_no_partial_change() {
         body.len()
     );
     let mut socket = RawSocket::connect(hub.addr()).await;
-    socket.say(text.as_bytes()).await;
+    socket.send_raw(text.as_bytes()).await;
     drop(socket);
     // The change may not have been applied; then neither the store nor the hub has it.
     let changed = admin(&hub, "PATCH /api/v1/apps/live", "{}").await.json();

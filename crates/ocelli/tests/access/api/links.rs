@@ -46,8 +46,8 @@ async fn a_play_token_opens_only_its_camera() {
     ] {
         admin(&hub, line, "").await.is_problem(status, word);
     }
-    let said = hub.stderr().join("\n");
-    assert!(!said.contains(token), "{said}");
+    let log = hub.stderr().join("\n");
+    assert!(!log.contains(token), "{log}");
 }
 
 #[tokio::test]
@@ -101,10 +101,13 @@ async fn wall_links_are_created_listed_and_revoked_within_the_users_share_permis
     assert_eq!(seen.as_array().map(Vec::len), Some(1), "{seen}");
     assert_eq!(seen[0]["id"], "yard/gate");
     // The wall link shows the name of its wall; other credentials do not.
-    let told = get(hub.addr(), &format!("/api/v1/session?token={token}")).await;
-    let told = told.json()["data"].clone();
+    let response = get(hub.addr(), &format!("/api/v1/session?token={token}")).await;
+    let response = response.json()["data"].clone();
     let wall = json!({ "name": "the yard", "expiresAt": made["expiresAt"] });
-    assert_eq!((&told["wall"], &told["user"]), (&wall, &Value::Null));
+    assert_eq!(
+        (&response["wall"], &response["user"]),
+        (&wall, &Value::Null)
+    );
     assert_eq!(
         bob.get("/api/v1/session").await.json()["data"]["wall"],
         Value::Null
@@ -121,6 +124,6 @@ async fn wall_links_are_created_listed_and_revoked_within_the_users_share_permis
         let refused = admin(&hub, "POST /api/v1/walls", &body.to_string()).await;
         refused.is_problem(400, "in the body");
     }
-    let said = hub.stderr().join("\n");
-    assert!(!said.contains(secret) && !said.contains(ADMIN), "{said}");
+    let log = hub.stderr().join("\n");
+    assert!(!log.contains(secret) && !log.contains(ADMIN), "{log}");
 }

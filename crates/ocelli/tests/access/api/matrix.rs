@@ -174,26 +174,26 @@ impl Caller {
 
     async fn check(&self, hub: &Hub, calls: &[Call]) {
         for one in calls {
-            let answer = match &self.browser {
+            let response = match &self.browser {
                 Some(browser) => browser.call(&one.line, Value::Null).await,
                 None => call(hub.addr(), &one.line, &self.token, "").await,
             };
-            let what = format!("{}: {}: {answer:?}", self.name, one.line);
+            let what = format!("{}: {}: {response:?}", self.name, one.line);
             if self.may(one) {
                 // The hub may reject the body or the state, but not the caller.
-                assert!(![401, 403].contains(&answer.status()), "{what}");
+                assert!(![401, 403].contains(&response.status()), "{what}");
                 continue;
             }
             let nobody = self.token.is_empty() && self.browser.is_none();
             match one.need {
                 _ if nobody => {
-                    assert_eq!(answer.status(), 401, "{what}");
-                    assert_eq!(answer.header("www-authenticate"), "Bearer");
+                    assert_eq!(response.status(), 401, "{what}");
+                    assert_eq!(response.header("www-authenticate"), "Bearer");
                 }
-                SignedIn => answer.is_problem(401, "signed in"),
+                SignedIn => response.is_problem(401, "signed in"),
                 In(permission) | HubWide(permission) | OwnOr(permission) => {
-                    assert_eq!(answer.status(), 403, "{what}");
-                    answer.is_problem(403, permission);
+                    assert_eq!(response.status(), 403, "{what}");
+                    response.is_problem(403, permission);
                 }
                 Nothing => unreachable!("{what}"),
             }
@@ -296,8 +296,8 @@ async fn each_role_may_make_exactly_the_calls_its_permissions_allow() {
     let played = admin(&hub, "GET /api/v1/apps/yard/play-token/gate", "").await;
     let wall = json!({ "name": "w", "cameras": ["yard/gate"] }).to_string();
     let wall = admin(&hub, "POST /api/v1/walls", &wall).await;
-    for (name, answer) in [("a play token", played), ("a wall link", wall)] {
-        let token = answer.json()["data"]["token"].clone();
+    for (name, response) in [("a play token", played), ("a wall link", wall)] {
+        let token = response.json()["data"]["token"].clone();
         everybody.push(Caller {
             name: name.to_owned(),
             token: token.as_str().expect("a token").to_owned(),

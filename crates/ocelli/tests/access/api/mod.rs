@@ -14,7 +14,7 @@ mod users;
 mod watching;
 
 use crate::support::device::ADMIN;
-use crate::support::http::{Answer, ask, call};
+use crate::support::http::{HttpResponse, ask, call};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::Hub;
@@ -62,7 +62,7 @@ fn fresh_hub(dir: &Dir, data: &Path) -> Hub {
     builder.arg("--data").arg(data).start()
 }
 
-async fn admin(hub: &Hub, line: &str, body: &str) -> Answer {
+async fn admin(hub: &Hub, line: &str, body: &str) -> HttpResponse {
     call(hub.addr(), line, ADMIN, body).await
 }
 
@@ -83,7 +83,7 @@ fn code_in(link: &str) -> String {
 }
 
 /// Sends a request with these header lines, and with a JSON body unless it is null.
-async fn send(address: SocketAddr, line: &str, lines: &[String], body: &Value) -> Answer {
+async fn send(address: SocketAddr, line: &str, lines: &[String], body: &Value) -> HttpResponse {
     let mut text = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for line in lines {
         text.push_str(&format!("{line}\r\n"));
@@ -106,9 +106,9 @@ struct Browser {
 
 impl Browser {
     /// The browser that this response signed in.
-    fn of(address: SocketAddr, answer: &Answer) -> Self {
-        assert_eq!(answer.status(), 200, "{answer:?}");
-        let set = answer.header("set-cookie");
+    fn of(address: SocketAddr, response: &HttpResponse) -> Self {
+        assert_eq!(response.status(), 200, "{response:?}");
+        let set = response.header("set-cookie");
         let (cookie, attributes) = set.split_once(';').expect("a cookie");
         for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
             assert!(attributes.contains(attribute), "{set}");
@@ -119,7 +119,7 @@ impl Browser {
         }
     }
 
-    async fn sign_in(address: SocketAddr, name: &str, password: &str) -> Answer {
+    async fn sign_in(address: SocketAddr, name: &str, password: &str) -> HttpResponse {
         let body = json!({ "name": name, "password": password });
         send(address, "POST /api/v1/session", &[], &body).await
     }
@@ -144,11 +144,11 @@ impl Browser {
         ]
     }
 
-    async fn call(&self, line: &str, body: Value) -> Answer {
+    async fn call(&self, line: &str, body: Value) -> HttpResponse {
         send(self.address, line, &self.lines(), &body).await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> HttpResponse {
         self.call(&format!("GET {path}"), Value::Null).await
     }
 

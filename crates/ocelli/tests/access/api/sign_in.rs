@@ -18,7 +18,7 @@ fn printed_code(hub: &Hub) -> String {
     code_in(&link)
 }
 
-async fn set_up(hub: &Hub, body: Value) -> super::Answer {
+async fn set_up(hub: &Hub, body: Value) -> super::HttpResponse {
     send(hub.addr(), "POST /api/v1/setup", &[], &body).await
 }
 
@@ -65,10 +65,10 @@ async fn the_printed_link_creates_the_first_user_once() {
         .is_problem(401, "was used");
     // The code, the password and the cookie do not appear in the log. Once there is a user, the
     // next start prints no link.
-    let said = hub.stderr().join("\n");
+    let log = hub.stderr().join("\n");
     let (_, secret) = ann.cookie.split_once('.').expect("a cookie");
-    assert!(!said.contains(PASSWORD) && !said.contains(secret), "{said}");
-    assert_eq!(said.matches(&code).count(), 1);
+    assert!(!log.contains(PASSWORD) && !log.contains(secret), "{log}");
+    assert_eq!(log.matches(&code).count(), 1);
     drop(hub);
     let hub = fresh_hub(&dir, &dir.0);
     let again = Browser::sign_in(hub.addr(), "ANN", PASSWORD).await;
@@ -127,11 +127,8 @@ async fn a_private_hub_shows_its_cameras_to_signed_in_users() {
     let body = json!({ "code": printed_code(&hub), "name": "ann", "password": PASSWORD });
     let ann = Browser::of(hub.addr(), &set_up(&hub, body).await);
     assert_eq!(ann.get(picture).await.status(), 200);
-    let said = hub.stderr().join("\n");
-    assert!(
-        !said.contains("anyone") && !said.contains("Anyone"),
-        "{said}"
-    );
+    let log = hub.stderr().join("\n");
+    assert!(!log.contains("anyone") && !log.contains("Anyone"), "{log}");
 }
 
 #[tokio::test]
@@ -221,8 +218,8 @@ async fn sessions_are_listed_revoked_and_ended_by_a_new_password() {
         "{out:?}"
     );
     assert_eq!(rotated.name().await, Value::Null);
-    let said = hub.stderr().join("\n");
-    assert!(!said.contains(secret) && !said.contains("horse") && !said.contains(ADMIN));
+    let log = hub.stderr().join("\n");
+    assert!(!log.contains(secret) && !log.contains("horse") && !log.contains(ADMIN));
 }
 
 #[tokio::test]
@@ -233,11 +230,11 @@ async fn guessing_is_slowed_down_without_locking_users_out() {
     // Each of many simultaneous attempts counts.
     let tries = (0..40).map(|_| Browser::sign_in(hub.addr(), "ann", "a wrong guess"));
     let answers = futures_util::future::join_all(tries).await;
-    let refused = answers.iter().filter(|answer| answer.status() == 429);
+    let refused = answers.iter().filter(|response| response.status() == 429);
     assert!(refused.clone().count() >= 25, "{}", refused.count());
     let refused = answers
         .iter()
-        .find(|answer| answer.status() == 429)
+        .find(|response| response.status() == 429)
         .expect("a refused attempt");
     refused.is_problem(429, "too many");
     let wait: u64 = refused.header("retry-after").parse().expect("seconds");
@@ -245,7 +242,7 @@ async fn guessing_is_slowed_down_without_locking_users_out() {
     assert!(
         answers
             .iter()
-            .all(|answer| [401, 429].contains(&answer.status()))
+            .all(|response| [401, 429].contains(&response.status()))
     );
     // The right password from another address is not affected.
     let body = json!({ "name": "ann", "password": PASSWORD });
@@ -261,9 +258,9 @@ async fn guessing_is_slowed_down_without_locking_users_out() {
     );
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     // Codes and tokens are counted as well.
     let mut statuses = Vec::new();
     for _ in 0..25 {

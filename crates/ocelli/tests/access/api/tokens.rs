@@ -20,9 +20,9 @@ async fn a_bad_authorization_header_gets_an_explanation() {
         ask(&[bad]).await.is_problem(401, "Bearer sk_");
     }
     let almost = &ADMIN[..ADMIN.len() - 1];
-    let answer = ask(&[&format!("Authorization: Bearer {almost}")]).await;
-    answer.is_problem(401, "no such token");
-    assert!(!answer.body.contains(almost));
+    let response = ask(&[&format!("Authorization: Bearer {almost}")]).await;
+    response.is_problem(401, "no such token");
+    assert!(!response.body.contains(almost));
 }
 
 #[tokio::test]
@@ -56,8 +56,8 @@ async fn tokens_are_shown_once_listed_and_revoked() {
     let revoked = call(hub.addr(), "GET /api/v1/apps", &secret, "").await;
     revoked.is_problem(401, "revoked");
     admin(&hub, &line, "").await.is_problem(404, "no token");
-    let said = hub.stderr().join("\n");
-    assert!(!said.contains(&secret) && !said.contains(ADMIN), "{said}");
+    let log = hub.stderr().join("\n");
+    assert!(!log.contains(&secret) && !log.contains(ADMIN), "{log}");
 }
 
 #[tokio::test]
@@ -127,8 +127,8 @@ async fn a_token_cannot_grant_permissions_it_does_not_have() {
         "/api/v1/apps/live?app=yard",
     ] {
         let line = format!("GET {live}");
-        let answer = call(hub.addr(), &line, &yard, "").await;
-        answer.is_problem(403, "in app \"live\"");
+        let response = call(hub.addr(), &line, &yard, "").await;
+        response.is_problem(403, "in app \"live\"");
     }
     // Only its own app is listed, and it cannot create others.
     let apps = call(hub.addr(), "GET /api/v1/apps", &yard, "").await.json()["data"].clone();

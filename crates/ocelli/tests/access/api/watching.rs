@@ -11,8 +11,8 @@ use ocelli::server;
 use ocelli::store::{Store, incarnation, sessions, walls};
 use ocelli::visitor::Identity;
 use ocelli_core::{App, Camera, Clock, Hub, Renditions, Timestamp};
-use ocelli_net::front::Front;
 use ocelli_net::origin_policy::OriginPolicy;
+use ocelli_net::server_state::ServerState;
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ async fn status(address: SocketAddr, path: &str, lines: &[String]) -> u16 {
     for line in lines {
         text.push_str(&format!("{line}\r\n"));
     }
-    socket.say(format!("{text}\r\n").as_bytes()).await;
+    socket.send_raw(format!("{text}\r\n").as_bytes()).await;
     socket.head().await.expect("an answer").status
 }
 
@@ -121,7 +121,7 @@ async fn a_private_camera_plays_only_for_authorized_clients() {
         );
         let mut viewer = Wall::with(at, &path, None, &lines).await;
         if wanted == 200 {
-            let first = viewer.next(crate::support::PATIENCE).await;
+            let first = viewer.next(crate::support::TIMEOUT).await;
             assert!(
                 first.is_some_and(|first| first.is_ok_and(|first| first.is_binary())),
                 "{who}"
@@ -143,10 +143,10 @@ async fn a_private_camera_plays_only_for_authorized_clients() {
         .await
         .is_problem(401, "opens only its cameras");
     let mut refused = Wall::open(at, &format!("/ws/series?token={wall}"), None).await;
-    let told = refused.next(crate::support::PATIENCE).await;
+    let message = refused.next(crate::support::TIMEOUT).await;
     assert!(
-        format!("{told:?}").contains("opens only its cameras"),
-        "{told:?}"
+        format!("{message:?}").contains("opens only its cameras"),
+        "{message:?}"
     );
     let mut refused = Wall::open(at, "/ws/cameras?token=pt_no", None).await;
     assert_eq!(refused.close_code().await, Some(4401));
@@ -249,11 +249,11 @@ async fn revoking_a_credential_ends_the_streams_it_opened() {
     by_session.subscribe(&["*"]).await;
     let mut viewer = Wall::with(at, "/live/ws?app=yard&room=gate", None, &bob.lines()).await;
     let mut mjpeg = RawSocket::connect(at).await;
-    let asked = format!(
+    let request_text = format!(
         "GET /live/yard/gate/mjpeg HTTP/1.1\r\nHost: {at}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
         bob.cookie
     );
-    mjpeg.say(asked.as_bytes()).await;
+    mjpeg.send_raw(request_text.as_bytes()).await;
     let head = mjpeg.head().await.expect("a head");
     assert_eq!(head.status, 200);
 
@@ -345,8 +345,8 @@ async fn identity() -> (Arc<TestClock>, Arc<Identity>, Dir) {
     hub.add(Camera::new(id, "Gate".into(), "hand", main, None, false))
         .unwrap();
     let dir = Dir::new("clocked");
-    let front = Front::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
-    let mut identity = Identity::new(hub, Arc::new(front));
+    let server_state = ServerState::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
+    let mut identity = Identity::new(hub, Arc::new(server_state));
     identity.store = Store::open(&dir.0).unwrap();
     identity.admin = AdminToken::new(ADMIN).ok();
     (clock, Arc::new(identity), dir)

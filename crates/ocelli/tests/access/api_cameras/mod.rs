@@ -9,11 +9,11 @@ mod ssrf;
 mod watched;
 
 use crate::support::device::ADMIN;
-use crate::support::http::{Answer, call};
+use crate::support::http::{HttpResponse, call};
 use crate::support::hub::{configured, ids};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, RtspAuth, RtspServer, RtspServerOptions};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn open_hub(dir: &Dir) -> Hub {
     hub_in(dir, "allow_local_sources = true")
 }
 
-async fn admin(hub: &Hub, line: &str, body: Value) -> Answer {
+async fn admin(hub: &Hub, line: &str, body: Value) -> HttpResponse {
     let body = match body {
         Value::Null => String::new(),
         body => body.to_string(),
@@ -80,7 +80,7 @@ async fn wide_camera() -> HttpCamera {
 /// Returns the next picture on a single camera's socket.
 async fn picture(socket: &mut Wall) -> Vec<u8> {
     loop {
-        let next = socket.next(PATIENCE).await.expect("a message in time");
+        let next = socket.next(TIMEOUT).await.expect("a message in time");
         if let Message::Binary(picture) = next.expect("an open socket") {
             return picture.to_vec();
         }
@@ -141,8 +141,8 @@ async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
     ] {
         let mut body = body;
         body["source"] = camera.url("mjpeg").into();
-        let answer = admin(&hub, "POST /api/v1/cameras", body).await;
-        answer.is_problem(status, word);
+        let reply = admin(&hub, "POST /api/v1/cameras", body).await;
+        reply.is_problem(status, word);
     }
 
     // The disk, the log and the answers contain no password.
@@ -151,15 +151,15 @@ async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
     assert!(!shown.body.contains(SECRET));
     let kept = bytes_in(&dir.0.join("data"));
     for secret in [SECRET, "digest/mjpeg"] {
-        let told = kept
+        let response = kept
             .windows(secret.len())
             .any(|part| part == secret.as_bytes());
-        assert!(!told, "{secret} is in the store");
+        assert!(!response, "{secret} is in the store");
     }
     let log = hub.stderr().join("\n");
     assert!(!log.contains(SECRET), "the password is in the log");
 
-    hub.terminate(PATIENCE).unwrap();
+    hub.terminate(TIMEOUT).unwrap();
     let hub = open_hub(&dir);
     assert_eq!(ids(&hub).await, ["fixed", "door", "yard/barn"]);
     let mut wall = Wall::v2(hub.addr()).await;
@@ -174,8 +174,8 @@ async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
         .arg(hub.url("/live/live/door/mjpeg"))
         .spawn()
         .unwrap();
-    let begun = || std::fs::metadata(&played).is_ok_and(|file| file.len() > 1000);
-    eventually("the stream starts", begun).await;
+    let started = || std::fs::metadata(&played).is_ok_and(|file| file.len() > 1000);
+    eventually("the stream starts", started).await;
 
     let gone = admin(&hub, "DELETE /api/v1/cameras/live-door", Value::Null).await;
     assert_eq!(gone.json()["data"]["id"], "door");
@@ -213,13 +213,13 @@ async fn viewers_follow_an_edited_camera() {
     assert_eq!(size(&picture(&mut alone).await), (320, 240));
 
     // Changing only the name does not reconnect.
-    let asked = first.requests("/mjpeg");
+    let requests_before = first.requests("/mjpeg");
     let patch = "PATCH /api/v1/cameras/door";
     let renamed = admin(&hub, patch, json!({ "name": "Door" })).await.json();
     assert_eq!(renamed["data"]["name"], "Door");
     while wall.event("camera").await["camera"]["name"] != "Door" {}
     assert_eq!(size(&wall.frame_v2().await.payload), (320, 240));
-    assert_eq!(first.requests("/mjpeg"), asked);
+    assert_eq!(first.requests("/mjpeg"), requests_before);
 
     let changed = admin(
         &hub,
@@ -237,7 +237,7 @@ async fn viewers_follow_an_edited_camera() {
     assert_eq!(ids(&hub).await, ["fixed", "door", "gate"]);
 
     // An identical change has no effect, and null removes a value.
-    let asked = second.requests("/mjpeg");
+    let requests_before = second.requests("/mjpeg");
     let same = admin(
         &hub,
         patch,
@@ -245,7 +245,7 @@ async fn viewers_follow_an_edited_camera() {
     )
     .await;
     assert_eq!(same.json()["data"]["name"], "door");
-    assert_eq!(second.requests("/mjpeg"), asked);
+    assert_eq!(second.requests("/mjpeg"), requests_before);
     let nobody = admin(&hub, "PATCH /api/v1/cameras/none", json!({ "name": "x" })).await;
     nobody.is_problem(404, "\"none\"");
 }
@@ -391,7 +391,7 @@ async fn the_configuration_takes_precedence_and_the_wall_runs_without_a_store() 
     let third = json!({ "room": "third", "source": camera.url("mjpeg") });
     let third = admin(&hub, "POST /api/v1/cameras", third).await;
     third.is_problem(409, "max_added_cameras");
-    hub.terminate(PATIENCE).unwrap();
+    hub.terminate(TIMEOUT).unwrap();
 
     let clash = "[[camera]]\nid = \"live-door\"\nsource = \"pattern:?size=64x48\"";
     let mut hub = hub_in(&dir, clash);
@@ -401,10 +401,10 @@ async fn the_configuration_takes_precedence_and_the_wall_runs_without_a_store() 
         .json();
     assert_eq!(door["data"]["readOnly"], true);
     assert!(
-        hub.wait_stderr("\"door\"", PATIENCE)
+        hub.wait_stderr("\"door\"", TIMEOUT)
             .is_some_and(|line| line.contains("is skipped"))
     );
-    hub.terminate(PATIENCE).unwrap();
+    hub.terminate(TIMEOUT).unwrap();
 
     // A different key decrypts nothing, but stored cameras can still be deleted.
     let data = dir.0.join("data");
@@ -416,7 +416,7 @@ async fn the_configuration_takes_precedence_and_the_wall_runs_without_a_store() 
     again.is_problem(409, "already");
     let gone = admin(&hub, "DELETE /api/v1/cameras/door", Value::Null).await;
     assert_eq!(gone.status(), 200, "{gone:?}");
-    hub.terminate(PATIENCE).unwrap();
+    hub.terminate(TIMEOUT).unwrap();
 
     for beside in ["ocelli.db-wal", "ocelli.db-shm"] {
         let _ = std::fs::remove_file(data.join(beside));

@@ -68,8 +68,8 @@ async fn secrets_in_an_address_are_masked_and_kept() {
     let half = format!("{}?pwd=***&channel=2", own.url("mjpeg"));
     let half = admin(&hub, patch, json!({ "source": half })).await;
     half.is_problem(400, "complete URL");
-    for answer in [same, half] {
-        assert!(!answer.body.contains(SECRET));
+    for response in [same, half] {
+        assert!(!response.body.contains(SECRET));
     }
     assert!(!hub.stderr().join("\n").contains(SECRET));
     let kept = bytes_in(&dir.0.join("data"));
@@ -124,7 +124,7 @@ async fn equivalent_spellings_of_a_password_are_the_same_password() {
         assert!(!made.to_string().contains("hush"), "{made}");
     }
     let odd = json!({ "source": "http://u:pa ss@h:99999/" });
-    let answer = admin(&hub, "POST /api/v1/cameras/test", odd).await;
-    assert_eq!(answer.status(), 400);
-    assert!(!answer.body.contains("ss@"), "{answer:?}");
+    let response = admin(&hub, "POST /api/v1/cameras/test", odd).await;
+    assert_eq!(response.status(), 400);
+    assert!(!response.body.contains("ss@"), "{response:?}");
 }

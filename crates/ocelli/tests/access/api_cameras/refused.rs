@@ -24,12 +24,12 @@ async fn settings_reserved_for_the_configuration_are_refused() {
             json!({ "room": "x", "source": source }),
             json!({ "room": "x", "source": "http://10.0.0.7/", "substream": source }),
         ] {
-            let answer = admin(&hub, "POST /api/v1/cameras", body).await;
-            answer.is_problem(400, "configuration file");
+            let response = admin(&hub, "POST /api/v1/cameras", body).await;
+            response.is_problem(400, "configuration file");
         }
         let body = json!({ "source": source });
-        let answer = admin(&hub, "POST /api/v1/cameras/test", body).await;
-        answer.is_problem(400, "configuration file");
+        let response = admin(&hub, "POST /api/v1/cameras/test", body).await;
+        response.is_problem(400, "configuration file");
     }
     for (field, value) in [
         ("name", json!("")),
@@ -50,12 +50,12 @@ async fn settings_reserved_for_the_configuration_are_refused() {
     ] {
         let mut body = json!({ "room": "x", "source": "http://10.0.0.7/", "user": "viewer" });
         body[field] = value;
-        let answer = admin(&hub, "POST /api/v1/cameras", body).await;
-        answer.is_problem(400, field);
+        let response = admin(&hub, "POST /api/v1/cameras", body).await;
+        response.is_problem(400, field);
     }
     let body = json!({ "room": "x", "source": "rtsp://10.0.0.7/", "interval": "never" });
-    let answer = admin(&hub, "POST /api/v1/cameras", body).await;
-    answer.is_problem(400, "interval");
+    let response = admin(&hub, "POST /api/v1/cameras", body).await;
+    response.is_problem(400, "interval");
     // Cameras of the configuration can only be changed there.
     for (line, body) in [
         ("PATCH /api/v1/cameras/fixed", json!({ "name": "x" })),
@@ -137,7 +137,7 @@ async fn a_token_of_one_app_cannot_reach_cameras_of_another() {
         ),
         ("DELETE /api/v1/cameras/yard%2Fnew", Value::Null, 200),
     ] {
-        let answer = ask(line, body).await;
-        assert_eq!(answer.status(), status, "{line}: {answer:?}");
+        let response = ask(line, body).await;
+        assert_eq!(response.status(), status, "{line}: {response:?}");
     }
 }

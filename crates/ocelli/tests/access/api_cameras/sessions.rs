@@ -3,7 +3,7 @@
 use super::{ADMIN, add, admin, camera, open_hub};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::{Hub, RtspServer, RtspServerOptions};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -82,7 +82,7 @@ impl SlowCamera {
     /// Waits until there have been this many sessions.
     async fn opened(&mut self, times: usize) {
         let more = self.counts.wait_for(|counts| counts.opened >= times);
-        timeout(PATIENCE, more).await.expect("a session").unwrap();
+        timeout(TIMEOUT, more).await.expect("a session").unwrap();
     }
 }
 
@@ -94,8 +94,8 @@ async fn serve(hub: TcpStream, port: u16, counts: Arc<watch::Sender<Sessions>>) 
     tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_hub).await });
     let (mut session, mut bytes) = (None, vec![0; 4096]);
     while let Ok(len @ 1..) = from_hub.read(&mut bytes).await {
-        let said = &bytes[..len];
-        let says = |word: &[u8]| said.windows(word.len()).any(|part| part == word);
+        let text = &bytes[..len];
+        let says = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
         if says(b"SETUP ") && session.is_none() {
             session = Some(Session::begin(&counts));
         }
@@ -103,7 +103,7 @@ async fn serve(hub: TcpStream, port: u16, counts: Arc<watch::Sender<Sessions>>) 
             tokio::time::sleep(TEARDOWN).await;
             session = None;
         }
-        if to_server.write_all(said).await.is_err() {
+        if to_server.write_all(text).await.is_err() {
             break;
         }
     }
@@ -164,15 +164,15 @@ async fn an_http_camera_is_changed_twenty_times_in_a_row() {
     wall.event("hello").await;
     for stream in ["main", "sub"] {
         let subscribe = json!({ "cmd": "subscribe", "cameras": ["door"], "stream": stream });
-        wall.say(subscribe).await;
+        wall.send_command(subscribe).await;
         wall.frame_v2().await;
     }
     for number in 1..=20 {
-        let asked = camera.requests("/mjpeg");
+        let requests_before = camera.requests("/mjpeg");
         change(&hub, json!({ "jpeg": { "width": 100 + number } })).await;
         if number % 4 != 3 {
             eventually("the next session begins", || {
-                camera.requests("/mjpeg") > asked
+                camera.requests("/mjpeg") > requests_before
             })
             .await;
         }

@@ -1,7 +1,7 @@
 //! Addresses that a camera added over HTTP must not have, and must not redirect to.
 
 use super::{add, admin, camera, hub_in, open_hub};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::doctor::{header, request};
 use crate::support::http::get;
 use crate::support::tempdir::Dir;
@@ -32,11 +32,11 @@ fn outside(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
 /// Checks that nothing has connected to the listener.
 fn assert_no_connection(listener: &TcpListener) {
     listener.set_nonblocking(true).unwrap();
-    let came = listener.accept();
-    let nobody = came
+    let received = listener.accept();
+    let nobody = received
         .as_ref()
         .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-    assert!(nobody, "something connected: {came:?}");
+    assert!(nobody, "something connected: {received:?}");
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn an_added_camera_must_not_be_on_this_machine() {
     };
     let dir = Dir::new("fenced");
     let hub = hub_in(&dir, "");
-    let mut said = BTreeSet::new();
+    let mut received = BTreeSet::new();
     for host in [
         "127.0.0.1",
         "localhost",
@@ -82,15 +82,15 @@ async fn an_added_camera_must_not_be_on_this_machine() {
                     json!({ "source": "http://10.0.0.7/", "substream": source }),
                 ),
             ] {
-                let answer = admin(&hub, line, body).await;
-                answer.is_problem(400, "allow_local_sources");
-                let message = answer.json()["message"].as_str().unwrap().to_owned();
-                said.insert(message.replace("substream", "source"));
+                let response = admin(&hub, line, body).await;
+                response.is_problem(400, "allow_local_sources");
+                let message = response.json()["message"].as_str().unwrap().to_owned();
+                received.insert(message.replace("substream", "source"));
             }
         }
     }
     // All get the same message, so that it reveals nothing about the machine.
-    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(received.len(), 1, "{received:?}");
     assert_no_connection(&open);
 
     // A camera elsewhere cannot redirect there either.
@@ -104,9 +104,9 @@ async fn an_added_camera_must_not_be_on_this_machine() {
         let led = target.clone();
         let camera = outside(move |mut stream| {
             request(&mut stream);
-            let answer =
+            let response =
                 format!("HTTP/1.1 302 Found\r\nLocation: {led}\r\nContent-Length: 0\r\n\r\n");
-            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.write_all(response.as_bytes());
         });
         let body = json!({ "source": format!("http://{camera}/") });
         let seen = admin(&hub, "POST /api/v1/cameras/test", body).await.json();
@@ -125,7 +125,7 @@ async fn an_rtsp_camera_cannot_redirect_to_this_machine() {
     let camera = outside(move |mut stream| {
         while let Some(request) = request(&mut stream) {
             let sequence = header(&request, "CSeq");
-            let answer = if request.starts_with("DESCRIBE") {
+            let response = if request.starts_with("DESCRIBE") {
                 let sdp = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\n\
                      a=tool:LIVE555 Streaming Media v2016.01.01\r\n\
                      m=video 0 RTP/AVP 26\r\na=control:track1\r\n";
@@ -143,7 +143,7 @@ async fn an_rtsp_camera_cannot_redirect_to_this_machine() {
                 // Disconnect in the middle of a session.
                 return;
             };
-            let _ = stream.write_all(format!("RTSP/1.0 200 OK\r\n{answer}").as_bytes());
+            let _ = stream.write_all(format!("RTSP/1.0 200 OK\r\n{response}").as_bytes());
         }
     });
     let dir = Dir::new("leads");
@@ -176,15 +176,15 @@ async fn names_are_resolved_for_every_connection() {
         let picture = get(hub.addr(), &format!("/live/live/{room}/frame.jpg")).await;
         assert_eq!(picture.status(), 200, "{room}");
     }
-    hub.terminate(PATIENCE).unwrap();
+    hub.terminate(TIMEOUT).unwrap();
     // This hub refuses local addresses, as if the names now resolved to other addresses.
     let hub = hub_in(&dir, "");
-    let asked = http.requests("/mjpeg");
+    let requests_before = http.requests("/mjpeg");
     let mut wall = Wall::v2(hub.addr()).await;
     wall.subscribe(&["name", "number", "rtspname", "rtspnumber"])
         .await;
     let mut failed = BTreeSet::new();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     while failed.len() < 4 {
         let event = tokio::time::timeout_at(deadline, wall.event("camera")).await;
         let event = event.unwrap_or_else(|_| panic!("only these failed: {failed:?}"));
@@ -194,5 +194,5 @@ async fn names_are_resolved_for_every_connection() {
             failed.insert(event["camera"]["id"].to_string());
         }
     }
-    assert_eq!(http.requests("/mjpeg"), asked);
+    assert_eq!(http.requests("/mjpeg"), requests_before);
 }

@@ -1,11 +1,11 @@
 //! Debian's reverse proxies with the configuration that the guide shows for each, read from the
 //! guide itself.
 
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 use crate::support::hub::configured;
 use crate::support::secure::{curl, encrypt, text};
 use crate::support::tempdir::Dir;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use futures_util::{SinkExt, StreamExt};
 use ocelli_testkit::{Hub, jpeg};
 use std::fs;
@@ -220,16 +220,16 @@ impl Behind {
             .unwrap();
         let headers = request.headers_mut();
         headers.insert("origin", origin.parse().unwrap());
-        let opened = timeout(PATIENCE, client_async(request, stream)).await;
+        let opened = timeout(TIMEOUT, client_async(request, stream)).await;
         let (mut socket, _) = match opened.unwrap() {
             Ok(opened) => opened,
-            Err(Error::Http(answer)) => return Err(answer.status().as_u16()),
+            Err(Error::Http(response)) => return Err(response.status().as_u16()),
             Err(error) => panic!("{error}"),
         };
         let subscribe = r#"{"cmd":"subscribe","cameras":["cam1"]}"#;
         socket.send(Message::text(subscribe)).await.unwrap();
         for _ in 0..3 {
-            let message = timeout(PATIENCE, socket.next()).await.unwrap();
+            let message = timeout(TIMEOUT, socket.next()).await.unwrap();
             let message = message.unwrap().unwrap().into_data();
             assert!(jpeg::is_whole(&message[5..]));
         }
@@ -246,15 +246,15 @@ impl Behind {
     /// The same, requested directly.
     pub async fn direct_play_address(&self) -> String {
         let bearer = format!("Authorization: Bearer {ADMIN}");
-        let answer: Answer =
+        let response: HttpResponse =
             crate::support::http::request(self.hub.addr(), "GET", PLAY, &[&bearer]).await;
-        play_address(&answer.body)
+        play_address(&response.body)
     }
 }
 
 const PLAY: &str = "/api/v1/apps/live/play-token/cam1";
 
-fn play_address(told: &str) -> String {
-    let told: serde_json::Value = serde_json::from_str(told).unwrap_or_else(|_| panic!("{told}"));
-    told["data"]["wsUrl"].as_str().expect("a wsUrl").to_owned()
+fn play_address(body: &str) -> String {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{body}"));
+    body["data"]["wsUrl"].as_str().expect("a wsUrl").to_owned()
 }

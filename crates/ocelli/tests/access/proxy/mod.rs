@@ -4,7 +4,7 @@
 
 mod guide;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::request;
 use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
@@ -67,13 +67,14 @@ async fn pages_under_a_foreign_host_name_are_refused() {
                 let mut lines = forged(host);
                 lines.push("Host: evil.example".to_owned());
                 for path in ["/api/v1/cameras", "/live/live/cam1/frame.jpg", "/"] {
-                    let asked = ["-i", "-o", "-", &behind.url(path)];
-                    let told = behind.curl_with(&lines, &asked);
+                    let requested = ["-i", "-o", "-", &behind.url(path)];
+                    let output_text = behind.curl_with(&lines, &requested);
                     // Caddy itself answers with an empty response for other host names.
-                    let refused = told.contains(" 403") || told.contains("content-length: 0");
+                    let refused =
+                        output_text.contains(" 403") || output_text.contains("content-length: 0");
                     assert!(
-                        refused && !told.contains("cam1\""),
-                        "{proxy:?} {belief}: {told}"
+                        refused && !output_text.contains("cam1\""),
+                        "{proxy:?} {belief}: {output_text}"
                     );
                 }
             }
@@ -88,14 +89,14 @@ async fn forged_forwarding_headers_are_ignored() {
         let behind = Behind::start(proxy, trust).await;
         // The proxy's client claims another host and another address.
         let lines = forged("evil.example");
-        let told = behind.curl_with(&lines, &[&behind.url("/api/v1/cameras")]);
-        assert!(told.contains("\"cam1\""), "{proxy:?}: {told}");
+        let output_text = behind.curl_with(&lines, &[&behind.url("/api/v1/cameras")]);
+        assert!(output_text.contains("\"cam1\""), "{proxy:?}: {output_text}");
         let right = behind.url("/live/ws?").replace("https", "wss");
         let url = behind.play_address(&lines);
         assert!(url.starts_with(&right), "{proxy:?}: {url}");
         let elsewhere = ["--interface", "127.0.0.2", &behind.url("/ws/cameras")];
         behind.curl_with(&lines, &elsewhere);
-        let line = behind.hub.wait_stderr("refused an upgrade", PATIENCE);
+        let line = behind.hub.wait_stderr("refused an upgrade", TIMEOUT);
         let line = line.expect("a line");
         assert!(line.contains("peer=127.0.0.2:0"), "{proxy:?}: {line}");
     }
@@ -123,7 +124,7 @@ fn the_link_of_the_first_start_begins_with_the_public_url() {
     let dir = Dir::new("public");
     let text = "listen = \"127.0.0.1:0\"\npublic_url = \"https://cams.example/\"\n";
     let hub = configured(&dir, text).start();
-    let line = hub.wait_stderr("#code=", PATIENCE).expect("a link");
+    let line = hub.wait_stderr("#code=", TIMEOUT).expect("a link");
     let right = "https://cams.example/sign-in#code=";
     assert!(line.contains(right), "{line}");
 }
@@ -140,7 +141,7 @@ async fn the_client_behind_several_trusted_proxies_is_found() {
     let wary = Behind::with(Proxy::Nginx, &set, lines).await;
     for (behind, peer) in [(&two, "peer=203.0.113.9:0"), (&wary, "peer=127.0.0.1:")] {
         behind.curl(&[&behind.url("/ws/cameras")]);
-        let line = behind.hub.wait_stderr("refused an upgrade", PATIENCE);
+        let line = behind.hub.wait_stderr("refused an upgrade", TIMEOUT);
         let line = line.expect("a line");
         assert!(line.contains(peer), "{line}");
     }
@@ -155,8 +156,8 @@ async fn a_forwarded_host_is_used_if_configured() {
     let all = format!("{TRUST}\n{}", TRUST_SETTINGS[2]);
     let behind = Behind::with(Proxy::Nginx, &own, &all).await;
     let foreign = ["-i", "-H", "Host: evil.example", &behind.url("/health")];
-    let told = behind.curl(&foreign);
-    assert!(told.contains(" 403"), "{told}");
+    let output_text = behind.curl(&foreign);
+    assert!(output_text.contains(" 403"), "{output_text}");
     behind.wall(&behind.url("")).await.expect("the wall");
     let named = set.replace(
         "Forwarded \"\"",
@@ -164,10 +165,10 @@ async fn a_forwarded_host_is_used_if_configured() {
     );
     let standard = format!("{TRUST}\n{}", TRUST_SETTINGS[3]);
     let behind = Behind::with(Proxy::Nginx, &named, &standard).await;
-    let told = behind.curl(&["-i", "-H", "Host: evil.example", &behind.url("/health")]);
-    assert!(told.contains(" 403"), "{told}");
+    let output_text = behind.curl(&["-i", "-H", "Host: evil.example", &behind.url("/health")]);
+    assert!(output_text.contains(" 403"), "{output_text}");
     behind.curl(&[&behind.url("/ws/cameras")]);
-    let line = behind.hub.wait_stderr("refused an upgrade", PATIENCE);
+    let line = behind.hub.wait_stderr("refused an upgrade", TIMEOUT);
     let line = line.expect("a line");
     assert!(line.contains("peer=127.0.0.9:0"), "{line}");
 }
@@ -180,15 +181,15 @@ async fn forwarded_host_headers_are_ignored_by_default() {
     let dir = Dir::new("trust");
     let config = dir.write("ocelli.toml", "trusted_proxies = [\"127.0.0.1\"]\n");
     let builder = Hub::builder(OCELLI).args(["serve", "--listen", "127.0.0.1:0", "--config"]);
-    let trusting = builder.arg(config).start();
-    for hub in [&hub, &trusting] {
+    let client_config = builder.arg(config).start();
+    for hub in [&hub, &client_config] {
         for line in [
             "X-Forwarded-Host: evil.example",
             "Forwarded: host=evil.example",
             "X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Host: evil.example",
         ] {
-            let told = request(hub.addr(), "GET", "/health", &[line]).await;
-            assert_eq!(told.status(), 200, "{line}: {told:?}");
+            let response = request(hub.addr(), "GET", "/health", &[line]).await;
+            assert_eq!(response.status(), 200, "{line}: {response:?}");
         }
     }
 }
@@ -208,6 +209,6 @@ async fn a_proxy_without_forwarding_headers_needs_only_public_url() {
         "proxy_set_header Host $http_host; proxy_buffering",
     );
     let behind = Behind::with(Proxy::Nginx, &open, TRUST).await;
-    let told = behind.curl(&["-i", "-H", "Host: evil.example", &behind.url("/health")]);
-    assert!(told.contains(" 403"), "{told}");
+    let output_text = behind.curl(&["-i", "-H", "Host: evil.example", &behind.url("/health")]);
+    assert!(output_text.contains(" 403"), "{output_text}");
 }

@@ -1,7 +1,7 @@
 //! Text from a camera, a program, a source of samples or a request: none of its control
 //! characters reach the log, the API or a viewer.
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::{call, get};
 use crate::support::hub::configured;
@@ -25,9 +25,9 @@ fn texts(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-fn clean(what: &str, told: &Value) {
+fn clean(what: &str, content: &Value) {
     let mut found = Vec::new();
-    texts(told, &mut found);
+    texts(content, &mut found);
     assert!(!found.is_empty(), "{what}");
     for text in found {
         assert!(!text.contains(is_control), "{what}: {text:?}");
@@ -111,7 +111,7 @@ async fn assert_no_control_characters(format: &str) {
         request.push_str("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
         crate::support::http::ask(at, &request).await;
     }
-    let refused = hub.wait_stderr("refused a device", PATIENCE);
+    let refused = hub.wait_stderr("refused a device", TIMEOUT);
     assert!(refused.is_some());
     for line in hub.stderr() {
         assert!(!line.contains(is_control), "{line:?}");

@@ -10,7 +10,7 @@ use crate::support::http::get;
 use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, RtspAuth, RtspServer, RtspServerOptions};
 use std::process::Command;
 use std::time::Duration;
@@ -93,11 +93,11 @@ async fn assert_never_revealed(format: &str) -> Vec<String> {
 
     let mut wall = Wall::v2(hub.addr()).await;
     wall.subscribe(&["*"]).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     let mut failed = std::collections::BTreeSet::new();
     let mut played = std::collections::BTreeSet::new();
     while failed.len() < 7 || played.len() < 3 {
-        let next = tokio::time::timeout_at(deadline, wall.next(PATIENCE)).await;
+        let next = tokio::time::timeout_at(deadline, wall.next(TIMEOUT)).await;
         let seen = format!("failed: {failed:?} played: {played:?}");
         match next.expect(&seen).expect(&seen).expect("an open socket") {
             Message::Text(text) => {
@@ -132,9 +132,9 @@ async fn assert_never_revealed(format: &str) -> Vec<String> {
         .args(["-sS", &hub.url("/live/live/rtspwrong/frame.jpg")])
         .output();
     let waking = waking.await.unwrap();
-    let answer = String::from_utf8_lossy(&waking.stdout).into_owned();
-    assert!(answer.contains("401"), "{answer}");
-    clean("a snapshot's refusal", &answer);
+    let response = String::from_utf8_lossy(&waking.stdout).into_owned();
+    assert!(response.contains("401"), "{response}");
+    clean("a snapshot's refusal", &response);
     let log = hub.stderr();
     assert!(log.len() > 20, "the log is complete");
     clean("the log", &log.join("\n"));
@@ -150,10 +150,10 @@ fn errors_at_startup_do_not_contain_passwords() {
         command.arg("10").arg(OCELLI).args(arguments);
         let output = command.current_dir(&dir.0).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        assert!(said.len() > 20);
-        clean(&format!("{}", arguments.len()), &said);
+        let output_text = [output.stdout, output.stderr].concat();
+        let output_text = String::from_utf8_lossy(&output_text).into_owned();
+        assert!(output_text.len() > 20);
+        clean(&format!("{}", arguments.len()), &output_text);
     };
     run(&["serve", "rtps://viewer:hu5h-r1ght@10.0.0.7/x"]);
     run(&[

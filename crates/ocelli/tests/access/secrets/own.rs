@@ -1,6 +1,6 @@
 //! The hub's own secrets, sent in the wrong places: no answer, event or log line repeats them.
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::{UPGRADE, ask};
 use crate::support::hub::configured;
@@ -47,8 +47,8 @@ fn spelt(secret: &str) -> [String; 3] {
 }
 
 /// Checks that a text repeats no secret, in any encoding.
-fn clean(what: &str, said: &str) {
-    let mut plain = said.to_owned();
+fn clean(what: &str, text: &str) {
+    let mut plain = text.to_owned();
     for (escape, c) in [
         ("%25", "%"),
         ("%5f", "_"),
@@ -225,20 +225,24 @@ async fn socket(hub: SocketAddr, path: &str) -> String {
     headers.insert(name, address.parse().unwrap());
     let (mut socket, _) = match client_async(request, stream).await {
         Ok(opened) => opened,
-        Err(Error::Http(answer)) => {
-            let body = answer.body().clone().unwrap_or_default();
-            return format!("{:?} {}", answer.headers(), String::from_utf8_lossy(&body));
+        Err(Error::Http(response)) => {
+            let body = response.body().clone().unwrap_or_default();
+            return format!(
+                "{:?} {}",
+                response.headers(),
+                String::from_utf8_lossy(&body)
+            );
         }
         Err(error) => return error.to_string(),
     };
-    let mut said = String::new();
+    let mut received = String::new();
     loop {
-        let next = timeout(PATIENCE, socket.next()).await;
+        let next = timeout(TIMEOUT, socket.next()).await;
         match next.unwrap_or_else(|_| panic!("{path} stays open")) {
-            Some(Ok(Message::Text(text))) => said.push_str(&text),
-            Some(Ok(Message::Close(close))) => return format!("{said} {close:?}"),
+            Some(Ok(Message::Text(text))) => received.push_str(&text),
+            Some(Ok(Message::Close(close))) => return format!("{received} {close:?}"),
             Some(Ok(_)) => {}
-            _ => return said,
+            _ => return received,
         }
     }
 }
@@ -260,10 +264,10 @@ async fn no_answer_and_no_log_line_repeats_a_secret_of_the_hub() {
             "{line} HTTP/1.1\r\nHost: {at}\r\n{more}{name}: {address}\r\nConnection: close\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         );
-        let answer = ask(at, &request).await;
-        clean(line, &format!("{:?}", answer.head));
-        clean(line, &answer.body);
-        answer
+        let response = ask(at, &request).await;
+        clean(line, &format!("{:?}", response.head));
+        clean(line, &response.body);
+        response
     };
     let bearer = format!("Authorization: Bearer {ADMIN}\r\n");
     let json = format!("{bearer}Content-Type: application/json\r\n");
@@ -313,17 +317,20 @@ async fn no_answer_and_no_log_line_repeats_a_secret_of_the_hub() {
     let log = hub.stderr();
     assert!(log.len() > 100, "the log is complete");
     clean("the log", &log.join("\n"));
-    let told = log.iter().filter(|line| line.contains("***")).count();
-    assert!(told > 50, "refusals are logged without the secrets: {told}");
+    let redacted = log.iter().filter(|line| line.contains("***")).count();
+    assert!(
+        redacted > 50,
+        "refusals are logged without the secrets: {redacted}"
+    );
 }
 
 /// Returns the answers to these invalid messages from a viewer.
 async fn wall_v2(hub: SocketAddr, texts: &[String]) -> String {
     let mut wall = Wall::v2(hub).await;
-    let mut said = String::new();
+    let mut received = String::new();
     for text in texts {
-        wall.say_text(text).await;
-        said.push_str(&wall.event("error").await.to_string());
+        wall.send_text(text).await;
+        received.push_str(&wall.event("error").await.to_string());
     }
-    said
+    received
 }

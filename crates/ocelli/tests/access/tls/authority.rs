@@ -73,8 +73,8 @@ async fn the_authority_is_shown_and_installed_on_this_machine() {
         "nothing was done"
     );
     for _ in 0..2 {
-        let (good, said) = ocelli(&install, &environment);
-        assert!(good && said.contains("Done."), "{said}");
+        let (good, output_text) = ocelli(&install, &environment);
+        assert!(good && output_text.contains("Done."), "{output_text}");
     }
     let database = format!("sql:{}", home.join(".pki/nssdb").display());
     let list = Command::new(certutil)
@@ -84,10 +84,16 @@ async fn the_authority_is_shown_and_installed_on_this_machine() {
     assert_eq!(list.matches("C,,").count(), 1, "{list}");
 
     let empty = [("HOME", home.as_path()), ("PATH", home.as_path())];
-    let (good, said) = ocelli(&install, &empty);
-    assert!(!good && said.contains("libnss3-tools"), "{said}");
-    let (good, said) = ocelli(&["ca", "show", "--data", home.to_str().unwrap()], &[]);
-    assert!(!good && said.contains("--tls local"), "{said}");
+    let (good, output_text) = ocelli(&install, &empty);
+    assert!(
+        !good && output_text.contains("libnss3-tools"),
+        "{output_text}"
+    );
+    let (good, output_text) = ocelli(&["ca", "show", "--data", home.to_str().unwrap()], &[]);
+    assert!(
+        !good && output_text.contains("--tls local"),
+        "{output_text}"
+    );
 }
 
 #[tokio::test]
@@ -99,15 +105,15 @@ async fn the_doctor_passes_where_the_authority_is_trusted() {
         ("SSL_CERT_FILE", known.to_str().unwrap()),
         ("SSL_CERT_DIR", "/nowhere"),
     ];
-    let verdict = doctor_with(&[&target], &environment);
-    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
-    verdict.finding("pass", "certificate");
-    verdict.finding("pass", "accept");
+    let output = doctor_with(&[&target], &environment);
+    assert_eq!(output.code, Some(0), "{}", output.all);
+    output.finding("pass", "certificate");
+    output.finding("pass", "accept");
     let nothing = local.dir.write("nothing.pem", "");
     let stranger = [
         ("SSL_CERT_FILE", nothing.to_str().unwrap()),
         ("SSL_CERT_DIR", "/nowhere"),
     ];
-    let verdict = doctor_with(&[&target], &stranger);
-    assert_eq!(verdict.code, Some(1), "{}", verdict.all);
+    let output = doctor_with(&[&target], &stranger);
+    assert_eq!(output.code, Some(1), "{}", output.all);
 }

@@ -1,7 +1,7 @@
 //! Traffic over TLS: pages, sockets, and connections that do not use TLS.
 
 use super::{HTTP_1, socket};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::hub::OCELLI;
 use crate::support::secure::{Local, Stream, encrypt, text};
@@ -27,8 +27,8 @@ async fn pages_come_over_http_2_and_the_wall_over_wss() {
     let local = Local::start();
     assert!(local.hub.url("/").starts_with("https://127.0.0.1:"));
     for (version, wanted) in [("--http2", "2 200"), ("--http1.1", "1.1 200")] {
-        let told = ["-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
-        let page = local.curl(&[&[version][..], &told, &[&local.hub.url("/health")]].concat());
+        let options = ["-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
+        let page = local.curl(&[&[version][..], &options, &[&local.hub.url("/health")]].concat());
         assert_eq!(text(&page), wanted);
     }
     let still = local.curl(&[&local.hub.url("/live/live/cam1/frame.jpg")]);
@@ -38,7 +38,7 @@ async fn pages_come_over_http_2_and_the_wall_over_wss() {
     let subscribe = r#"{"cmd":"subscribe","cameras":["cam1"]}"#;
     wall.send(Message::text(subscribe)).await.unwrap();
     for _ in 0..5 {
-        let message = timeout(PATIENCE, wall.next()).await.unwrap().unwrap();
+        let message = timeout(TIMEOUT, wall.next()).await.unwrap().unwrap();
         let message = message.unwrap().into_data();
         assert_eq!(&message[..5], b"\x04cam1");
         assert!(jpeg::is_whole(&message[5..]));
@@ -49,24 +49,28 @@ async fn pages_come_over_http_2_and_the_wall_over_wss() {
 async fn a_socket_over_http_2_gets_an_explanation() {
     let local = Local::start();
     let url = local.hub.url("/ws/cameras");
-    let answer = text(&local.curl(&["--http2", "-i", &url]));
-    assert!(answer.contains("HTTP/2 505"), "{answer}");
-    assert!(answer.contains("HTTP/1.1"), "{answer}");
+    let response = text(&local.curl(&["--http2", "-i", &url]));
+    assert!(response.contains("HTTP/2 505"), "{response}");
+    assert!(response.contains("HTTP/1.1"), "{response}");
 }
 
 #[tokio::test]
 async fn the_certificate_covers_every_name_and_is_short_lived() {
     let local = Local::start();
-    let told = local.openssl(&["-alpn", "h2", "-verify_ip", "127.0.0.1"]);
+    let output_text = local.openssl(&["-alpn", "h2", "-verify_ip", "127.0.0.1"]);
     for words in ["Verify return code: 0 (ok)", "ALPN protocol: h2", "TLSv1.3"] {
-        assert!(told.contains(words), "{words}: {told}");
+        assert!(output_text.contains(words), "{words}: {output_text}");
     }
     for name in ["localhost", "cams.lan"] {
-        let told = local.openssl(&["-verify_hostname", name, "-servername", name, "-tls1_2"]);
-        assert!(told.contains("Verify return code: 0"), "{told}");
+        let output_text =
+            local.openssl(&["-verify_hostname", name, "-servername", name, "-tls1_2"]);
+        assert!(
+            output_text.contains("Verify return code: 0"),
+            "{output_text}"
+        );
     }
-    let told = local.openssl(&["-verify_hostname", "evil.example"]);
-    assert!(told.contains("ostname mismatch"), "{told}");
+    let output_text = local.openssl(&["-verify_hostname", "evil.example"]);
+    assert!(output_text.contains("ostname mismatch"), "{output_text}");
     // The names in the configuration are also valid for the Host policy.
     let (port, resolve) = (local.port(), format!("cams.lan:{}:127.0.0.1", local.port()));
     let url = format!("https://cams.lan:{port}/health");
@@ -82,13 +86,13 @@ async fn a_foreign_host_is_refused_over_http_2_too() {
         // As in DNS rebinding: the attacker's name with the hub's address.
         let resolve = format!("evil.example:{port}:127.0.0.1");
         let url = format!("https://evil.example:{port}/health");
-        let told = local.curl(&["-k", version, "-i", "--resolve", &resolve, &url]);
-        let told = text(&told);
-        assert!(told.contains(" 403"), "{told}");
-        assert!(told.contains("allowed_hosts"), "{told}");
+        let output_text = local.curl(&["-k", version, "-i", "--resolve", &resolve, &url]);
+        let output_text = text(&output_text);
+        assert!(output_text.contains(" 403"), "{output_text}");
+        assert!(output_text.contains("allowed_hosts"), "{output_text}");
         let own = local.hub.url("/health");
-        let told = text(&local.curl(&[version, "-i", "-H", "Host: evil.example", &own]));
-        assert!(told.contains(" 403"), "{told}");
+        let output_text = text(&local.curl(&[version, "-i", "-H", "Host: evil.example", &own]));
+        assert!(output_text.contains(" 403"), "{output_text}");
     }
 }
 
@@ -96,10 +100,10 @@ async fn a_foreign_host_is_refused_over_http_2_too() {
 async fn plain_http_is_redirected_and_can_fetch_the_authority() {
     let local = Local::start();
     let plain = format!("http://{}", local.hub.addr());
-    let told = text(&local.curl(&["-i", &format!("{plain}/play/live/cam1?x=1")]));
-    assert!(told.starts_with("HTTP/1.1 307"), "{told}");
+    let output_text = text(&local.curl(&["-i", &format!("{plain}/play/live/cam1?x=1")]));
+    assert!(output_text.starts_with("HTTP/1.1 307"), "{output_text}");
     let there = format!("location: {}\r\n", local.hub.url("/play/live/cam1?x=1"));
-    assert!(told.contains(&there), "{told}");
+    assert!(output_text.contains(&there), "{output_text}");
     let followed = text(&local.curl(&["-L", &format!("{plain}/health")]));
     assert!(followed.contains("\"ok\""), "{followed}");
     for refused in [
@@ -108,9 +112,9 @@ async fn plain_http_is_redirected_and_can_fetch_the_authority() {
         &["--http1.0", "-H", "Host:"],
     ] {
         let arguments = [refused, &["-i", &plain]].concat();
-        let told = text(&local.curl(&arguments));
-        assert!(told.contains(" 400 "), "{told}");
-        assert!(told.contains("https:// and wss://"), "{told}");
+        let output_text = text(&local.curl(&arguments));
+        assert!(output_text.contains(" 400 "), "{output_text}");
+        assert!(output_text.contains("https:// and wss://"), "{output_text}");
     }
     let foreign = local.curl(&["-i", "-H", "Host: evil.example", &plain]);
     assert!(text(&foreign).contains(" 403 "), "{}", text(&foreign));
@@ -156,7 +160,7 @@ async fn without_an_authority_the_ca_urls_explain_the_setting() {
 async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
     let local = Local::start();
     let mut silent = Vec::new();
-    for begun in [
+    for started in [
         &b""[..],
         b"\x16",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -164,7 +168,7 @@ async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
     ] {
         for _ in 0..20 {
             let mut stream = TcpStream::connect(local.hub.addr()).await.unwrap();
-            stream.write_all(begun).await.unwrap();
+            stream.write_all(started).await.unwrap();
             silent.push(stream);
         }
     }
@@ -179,10 +183,10 @@ async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
     let ended = timeout(Duration::from_secs(5), garbage.read_to_end(&mut rest)).await;
     assert!(ended.is_ok() && rest.is_empty(), "{ended:?} {rest:?}");
     for stream in &mut silent {
-        let ended = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
+        let ended = timeout(TIMEOUT, stream.read_to_end(&mut Vec::new())).await;
         assert!(ended.is_ok(), "the handshake does not time out");
     }
-    let ended = timeout(PATIENCE, idle.read_to_end(&mut Vec::new())).await;
+    let ended = timeout(TIMEOUT, idle.read_to_end(&mut Vec::new())).await;
     assert!(ended.is_ok(), "the silent client is not dropped");
 }
 
@@ -208,21 +212,21 @@ async fn the_hub_ends_in_time_with_any_connections_open() {
         "https://localhost:{}/live/live/cam1/mjpeg",
         address.port()
     ));
-    let (answer, _) = client
+    let (response, _) = client
         .send_request(request.body(()).unwrap(), true)
         .unwrap();
-    let mut stuck = timeout(PATIENCE, answer)
+    let mut stuck = timeout(TIMEOUT, response)
         .await
         .unwrap()
         .unwrap()
         .into_body();
-    timeout(PATIENCE, stuck.data())
+    timeout(TIMEOUT, stuck.data())
         .await
         .unwrap()
         .unwrap()
         .unwrap();
 
-    let told = tokio::spawn(async move {
+    let close_code = tokio::spawn(async move {
         loop {
             match wall.next().await {
                 Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
@@ -231,20 +235,20 @@ async fn the_hub_ends_in_time_with_any_connections_open() {
             }
         }
     });
-    let begun = Instant::now();
+    let started = Instant::now();
     hub.signal(Signal::TERM);
     let ended = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
     let (status, _hub) = ended.await.unwrap();
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert_eq!(status.expect("the hub exits").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
-    assert_eq!(told.await.unwrap(), Some(1001_u16), "going away");
+    assert_eq!(close_code.await.unwrap(), Some(1001_u16), "going away");
     driving.abort();
     drop((half, silent, stuck));
 }
 
 async fn number_of_any(socket: &mut WebSocketStream<Stream>) {
-    let message = timeout(PATIENCE, socket.next()).await.unwrap();
+    let message = timeout(TIMEOUT, socket.next()).await.unwrap();
     message.unwrap().unwrap();
 }
 
@@ -267,12 +271,12 @@ async fn devices_push_over_wss_to_an_authority_they_trust() {
         let output = command.output().unwrap();
         (output.status.code(), text(&output))
     };
-    let (code, said) = fleet(&local.authority());
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("connected   3 of 3"), "{said}");
-    let (code, said) = fleet(&local.dir.write("none.pem", ""));
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("can't reach the hub"), "{said}");
+    let (code, output_text) = fleet(&local.authority());
+    assert_eq!(code, Some(0), "{output_text}");
+    assert!(output_text.contains("connected   3 of 3"), "{output_text}");
+    let (code, output_text) = fleet(&local.dir.write("none.pem", ""));
+    assert_eq!(code, Some(1), "{output_text}");
+    assert!(output_text.contains("can't reach the hub"), "{output_text}");
 }
 
 /// Open requests continue, and the client is told to open another connection.
@@ -287,18 +291,18 @@ async fn an_http_2_connection_is_limited_in_requests() {
         let request = Request::get(format!("https://localhost:{port}{path}"));
         request.body(()).unwrap()
     };
-    let (answer, _) = client
+    let (response, _) = client
         .send_request(request("/live/live/cam1/mjpeg"), true)
         .unwrap();
-    let mut pictures = timeout(PATIENCE, answer)
+    let mut pictures = timeout(TIMEOUT, response)
         .await
         .unwrap()
         .unwrap()
         .into_body();
     for _ in 0..2 {
-        let (answer, _) = client.send_request(request("/health"), true).unwrap();
-        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
-        assert_eq!(answer.status(), 200);
+        let (response, _) = client.send_request(request("/health"), true).unwrap();
+        let response = timeout(TIMEOUT, response).await.unwrap().unwrap();
+        assert_eq!(response.status(), 200);
     }
     // The GOAWAY arrives a moment later.
     let refused = async {
@@ -306,24 +310,24 @@ async fn an_http_2_connection_is_limited_in_requests() {
             let Ok(mut ready) = client.clone().ready().await else {
                 return;
             };
-            let Ok((answer, _)) = ready.send_request(request("/health"), true) else {
+            let Ok((response, _)) = ready.send_request(request("/health"), true) else {
                 return;
             };
-            if answer.await.is_err() {
+            if response.await.is_err() {
                 return;
             }
         }
     };
-    timeout(PATIENCE, refused)
+    timeout(TIMEOUT, refused)
         .await
         .expect("the connection refuses new requests");
     for _ in 0..5 {
-        let piece = timeout(PATIENCE, pictures.data()).await.unwrap();
+        let piece = timeout(TIMEOUT, pictures.data()).await.unwrap();
         let piece = piece.expect("the stream continues").unwrap();
         let _ = pictures.flow_control().release_capacity(piece.len());
     }
     drop((client, pictures));
-    timeout(PATIENCE, ended)
+    timeout(TIMEOUT, ended)
         .await
         .expect("the connection is closed")
         .ok();
@@ -340,18 +344,21 @@ async fn a_connection_above_the_limit_is_closed_and_counted() {
     let second = local.connect("localhost", HTTP_1).await;
     for _ in 0..3 {
         let mut third = TcpStream::connect(local.hub.addr()).await.unwrap();
-        let mut said = Vec::new();
-        let closed = timeout(PATIENCE, third.read_to_end(&mut said)).await;
-        assert!(closed.is_ok() && said.is_empty(), "{closed:?} {said:?}");
+        let mut received = Vec::new();
+        let closed = timeout(TIMEOUT, third.read_to_end(&mut received)).await;
+        assert!(
+            closed.is_ok() && received.is_empty(),
+            "{closed:?} {received:?}"
+        );
     }
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     first.write_all(request.as_bytes()).await.unwrap();
     let mut metrics = String::new();
-    let whole = timeout(PATIENCE, first.read_to_string(&mut metrics)).await;
+    let whole = timeout(TIMEOUT, first.read_to_string(&mut metrics)).await;
     assert!(whole.is_ok(), "{whole:?}");
     let row = "ocelli_refused_total{reason=\"connections\"} 3\n";
     assert!(metrics.contains(row), "{metrics}");
-    let line = local.hub.wait_stderr("refused a connection", PATIENCE);
+    let line = local.hub.wait_stderr("refused a connection", TIMEOUT);
     assert!(line.unwrap().contains("peer=127.0.0.1:"));
     drop(second);
 }

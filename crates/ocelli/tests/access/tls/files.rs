@@ -1,7 +1,7 @@
 //! Certificate files maintained by another program.
 
 use super::{HTTP_1, socket};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::hub::configured;
 use crate::support::secure::{curl, encrypt, text};
 use crate::support::tempdir::Dir;
@@ -67,22 +67,22 @@ async fn files_are_reloaded_and_an_invalid_pair_keeps_the_old_one() {
     let second = write_pair(&new_cert, &new_key, "cert key");
     point(&two, &[0]);
     let line = hub
-        .wait_stderr("it is not the key of", PATIENCE)
+        .wait_stderr("it is not the key of", TIMEOUT)
         .expect("a log line");
     assert!(line.contains("previous certificate stays in use"), "{line}");
     assert_eq!(now_shown(&pair(&one)[0]).await.0, first);
     point(&two, &[1]);
-    hub.wait_stderr("read again", PATIENCE)
+    hub.wait_stderr("read again", TIMEOUT)
         .expect("the pair is complete");
     assert_eq!(now_shown(&new_cert).await.0, second);
-    let told = hub
+    let log = hub
         .stderr()
         .iter()
         .filter(|line| line.contains("not the key"))
         .count();
-    assert_eq!(told, 1, "logged once");
+    assert_eq!(log, 1, "logged once");
     // Existing connections stay open.
-    let message = timeout(PATIENCE, open.next()).await.unwrap();
+    let message = timeout(TIMEOUT, open.next()).await.unwrap();
     message.expect("pictures").unwrap();
     let page = curl(&pair(&one)[0], &["-I", "http://localhost:1"]);
     assert!(!page.status.success());
@@ -126,19 +126,19 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
     let (mut watch, _) = Watch::begin(files).unwrap();
     assert!(watch.check().is_none(), "nothing has changed");
     for _ in 0..2 {
-        let mut told = |words: &str| {
+        let mut response = |words: &str| {
             let results: Vec<_> = (0..4).map(|_| watch.check()).collect();
-            let told: Vec<_> = results.iter().flatten().collect();
+            let response: Vec<_> = results.iter().flatten().collect();
             // Reported at the second look, because the first may have found a partial write;
             // and only once.
-            assert!(results[0].is_none() && told.len() == 1, "{words}");
-            let error = told[0].as_ref().expect_err("a fault").to_string();
+            assert!(results[0].is_none() && response.len() == 1, "{words}");
+            let error = response[0].as_ref().expect_err("a fault").to_string();
             assert!(error.contains(words), "{error}");
         };
         write_pair(&cert, &key, "cert");
-        told("it is not the key of");
+        response("it is not the key of");
         std::fs::remove_file(&key).unwrap();
-        told("No such file");
+        response("No such file");
         write_pair(&cert, &key, "cert key");
         assert!(
             watch.check().is_some_and(|result| result.is_ok()),

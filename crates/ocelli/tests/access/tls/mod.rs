@@ -9,7 +9,7 @@ mod files;
 mod renewal;
 mod slow;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::secure::{Stream, encrypt};
 use futures_util::StreamExt;
 use http::StatusCode;
@@ -30,15 +30,15 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 async fn socket(stream: Stream, path: &str) -> WebSocketStream<Stream> {
     let port = stream.get_ref().0.peer_addr().unwrap().port();
     let opened = client_async(format!("wss://localhost:{port}{path}"), stream);
-    let (socket, answer) = timeout(PATIENCE, opened).await.unwrap().unwrap();
-    assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let (socket, response) = timeout(TIMEOUT, opened).await.unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     socket
 }
 
 /// Returns the number of the next picture on a camera's socket.
 async fn number(socket: &mut WebSocketStream<Stream>) -> u64 {
     loop {
-        let message = timeout(PATIENCE, socket.next()).await.unwrap();
+        let message = timeout(TIMEOUT, socket.next()).await.unwrap();
         if let Message::Binary(picture) = message.unwrap().unwrap() {
             return jpeg::stamp(&picture).expect("a stamp").sequence;
         }

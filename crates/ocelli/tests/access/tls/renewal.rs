@@ -1,7 +1,7 @@
 //! The hub's own certificate and its authority: storage and renewal.
 
 use super::{DAY, shown};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::hub::OCELLI;
 use crate::support::secure::{Local, text};
 use crate::support::tempdir::Dir;
@@ -46,7 +46,7 @@ async fn the_certificate_is_renewed_in_time_and_when_addresses_change() {
     // Existing connections stay open.
     open.write_all(b"x").await.unwrap();
     let mut echo = [0];
-    timeout(PATIENCE, open.read_exact(&mut echo))
+    timeout(TIMEOUT, open.read_exact(&mut echo))
         .await
         .unwrap()
         .unwrap();
@@ -70,8 +70,8 @@ async fn the_authority_stays_and_its_key_is_private() {
         (read("ca.pem").unwrap(), read("ca.key").unwrap()),
         (pem.clone(), key.clone())
     );
-    let said = [hub.stdout(), hub.stderr()].concat().join("\n");
-    assert!(!said.contains("PRIVATE"), "{said}");
+    let log = [hub.stdout(), hub.stderr()].concat().join("\n");
+    assert!(!log.contains("PRIVATE"), "{log}");
     drop(hub);
 
     let refused = |words: &str| {
@@ -81,10 +81,10 @@ async fn the_authority_stays_and_its_key_is_private() {
             .arg(dir.0.join("kept"))
             .output()
             .unwrap();
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(words), "{said}");
-        assert!(!said.contains(key.lines().nth(1).unwrap()), "{said}");
+        let log = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(log.contains(words), "{log}");
+        assert!(!log.contains(key.lines().nth(1).unwrap()), "{log}");
     };
     let write = |name: &str, text: &str| std::fs::write(dir.0.join("kept").join(name), text);
     write("ca.key", "").unwrap();

@@ -1,7 +1,7 @@
 //! Slow readers get recent pictures and do not delay other viewers.
 
 use super::{HTTP_1, number, numbers, picture, socket};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::narrow;
 use crate::support::secure::{connect, encrypt};
 use crate::support::site::{Site, TestSource};
@@ -25,18 +25,18 @@ impl Streamed {
     async fn open(client: &mut SendRequest<Bytes>, address: SocketAddr) -> Self {
         let url = format!("https://localhost:{}/live/live/cam/mjpeg", address.port());
         let request = Request::get(url).body(()).unwrap();
-        let (answer, _) = client.send_request(request, true).unwrap();
-        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
+        let (response, _) = client.send_request(request, true).unwrap();
+        let response = timeout(TIMEOUT, response).await.unwrap().unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
         Self {
-            body: answer.into_body(),
+            body: response.into_body(),
             read: Vec::new(),
         }
     }
 
     /// Reads the next piece.
     async fn read_on(&mut self) {
-        let piece = timeout(PATIENCE, self.body.data()).await;
+        let piece = timeout(TIMEOUT, self.body.data()).await;
         let piece = piece.expect("a picture in time").unwrap().unwrap();
         let _ = self.body.flow_control().release_capacity(piece.len());
         self.read.extend_from_slice(&piece);
@@ -159,7 +159,7 @@ async fn slow_curl(site: &Site, cam: &TestSource, version: &str) -> Vec<u64> {
     }
     let (mut body, mut read) = (slow.stdout.take().unwrap(), Vec::new());
     while numbers(&read).last() != Some(&299) {
-        let got = timeout(PATIENCE, body.read_buf(&mut read)).await.unwrap();
+        let got = timeout(TIMEOUT, body.read_buf(&mut read)).await.unwrap();
         assert_ne!(got.unwrap(), 0, "curl ended");
     }
     slow.kill().await.unwrap();
@@ -240,7 +240,7 @@ async fn only_the_stalled_viewer_over_tls_is_dropped() {
     site.viewers("cam", 1).await;
     show(21).await;
     let mut rest = Vec::new();
-    let ended = timeout(PATIENCE, stuck.read_to_end(&mut rest)).await;
+    let ended = timeout(TIMEOUT, stuck.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "its connection is closed");
 }
 
@@ -259,8 +259,8 @@ async fn only_the_stalled_http_2_stream_is_reset() {
     // one between pictures.
     let url = format!("https://localhost:{}/jsmpg.js", site.address.port());
     let request = Request::get(url).body(()).unwrap();
-    let (answer, _) = client.send_request(request, true).unwrap();
-    let file = timeout(PATIENCE, answer)
+    let (response, _) = client.send_request(request, true).unwrap();
+    let file = timeout(TIMEOUT, response)
         .await
         .unwrap()
         .unwrap()
@@ -297,7 +297,7 @@ async fn only_the_stalled_http_2_stream_is_reset() {
                 }
             }
         };
-        let reset = timeout(PATIENCE, reset).await.expect("the stream ends");
+        let reset = timeout(TIMEOUT, reset).await.expect("the stream ends");
         assert_eq!(reset, Some(h2::Reason::CANCEL));
     }
     site.viewers("cam", 1).await;

@@ -47,10 +47,10 @@ impl Attack {
     }
 
     /// Sends one response to each request, and nothing more.
-    pub fn once(name: &'static str, answer: &str) -> Self {
+    pub fn once(name: &'static str, response: &str) -> Self {
         Self {
             unit: Vec::new(),
-            ..Self::endless(name, answer, " ")
+            ..Self::endless(name, response, " ")
         }
     }
 
@@ -63,10 +63,10 @@ impl Attack {
     }
 
     /// Sends this many session tickets before the response.
-    pub fn tickets(name: &'static str, tickets: usize, answer: &str) -> Self {
+    pub fn tickets(name: &'static str, tickets: usize, response: &str) -> Self {
         Self {
             tickets,
-            ..Self::once(name, answer)
+            ..Self::once(name, response)
         }
     }
 

@@ -8,7 +8,7 @@
 mod camera;
 
 use super::ALONE;
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::get;
 use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
@@ -86,20 +86,20 @@ impl Beside {
         let address = self.hub.addr();
         // The longest response time, and when the last request was sent.
         let shared = Arc::new(std::sync::Mutex::new((Duration::ZERO, Instant::now())));
-        let ours = shared.clone();
+        let own = shared.clone();
         let asking = tokio::spawn(async move {
             loop {
-                ours.lock().unwrap().1 = Instant::now();
+                own.lock().unwrap().1 = Instant::now();
                 get(address, "/health").await;
                 {
-                    let mut seen = ours.lock().unwrap();
+                    let mut seen = own.lock().unwrap();
                     seen.0 = seen.0.max(seen.1.elapsed());
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
-        let begun = Instant::now();
-        let mut last = begun;
+        let started = Instant::now();
+        let mut last = started;
         let mut seen = Seen {
             reason: None,
             took: Duration::ZERO,
@@ -108,8 +108,12 @@ impl Beside {
             gap: Duration::ZERO,
             health: Duration::ZERO,
         };
-        while seen.reason.is_none() && begun.elapsed() < limit {
-            match self.wall.next(limit.saturating_sub(begun.elapsed())).await {
+        while seen.reason.is_none() && started.elapsed() < limit {
+            match self
+                .wall
+                .next(limit.saturating_sub(started.elapsed()))
+                .await
+            {
                 Some(Ok(Message::Binary(bytes))) => match V2::parse(&bytes).unwrap().id.as_str() {
                     "good" => {
                         seen.good += 1;
@@ -134,11 +138,15 @@ impl Beside {
             }
         }
         asking.abort();
-        seen.took = begun.elapsed();
+        seen.took = started.elapsed();
         seen.gap = seen.gap.max(last.elapsed());
-        let (longest, asked) = *shared.lock().unwrap();
+        let (longest, requested) = *shared.lock().unwrap();
         // A pending request counts with the time it has taken so far.
-        seen.health = longest.max(asked.elapsed().saturating_sub(Duration::from_millis(50)));
+        seen.health = longest.max(
+            requested
+                .elapsed()
+                .saturating_sub(Duration::from_millis(50)),
+        );
         seen
     }
 }
@@ -161,10 +169,10 @@ async fn cut_off(attack: Attack, secure: bool, reason: &str) {
     let hostile = Hostile::start(attack, secure);
     let verify = if secure { "verify_tls = false" } else { "" };
     let mut beside = Beside::new(&format!("source = \"{}\"\n{verify}", hostile.url())).await;
-    let seen = beside.watch(PATIENCE).await;
+    let seen = beside.watch(TIMEOUT).await;
     println!("{what}: {seen:?}, {} bytes", hostile.sent());
-    let told = seen.reason.as_deref().unwrap_or("nothing");
-    assert!(told.contains(reason), "{what}: {told}");
+    let response = seen.reason.as_deref().unwrap_or("nothing");
+    assert!(response.contains(reason), "{what}: {response}");
     assert!(hostile.sent() <= most, "{what}: {} bytes", hostile.sent());
     seen.is_fair(what);
 }
@@ -349,8 +357,8 @@ async fn programs_that_write_endlessly_are_limited() {
         println!("{program} as {format}: {worked:?} {seen:?}");
         match reason {
             Some(reason) => {
-                let told = seen.reason.as_deref().unwrap_or("nothing");
-                assert!(told.contains(reason), "{told}");
+                let response = seen.reason.as_deref().unwrap_or("nothing");
+                assert!(response.contains(reason), "{response}");
             }
             None => {
                 assert_eq!(seen.reason, None);

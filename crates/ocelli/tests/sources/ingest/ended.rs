@@ -1,7 +1,7 @@
 //! How a connection ended, as reported in the log, in the stream's row and to the device.
 
 use super::{newest_stream, streams};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::Key;
 use crate::support::hub::keeping;
 use crate::support::tempdir::Dir;
@@ -13,7 +13,7 @@ struct Case {
     name: &'static str,
     last: Vec<u8>,
     /// The close code and reason that the device gets; `None` if it gets neither.
-    told: Option<(u16, &'static str)>,
+    response: Option<(u16, &'static str)>,
     /// A part of the reason in the log and in the stream's row.
     reason: &'static str,
 }
@@ -34,13 +34,13 @@ fn cases() -> Vec<Case> {
     let fault = |name, last, code, reason| Case {
         name,
         last,
-        told: Some((code, "protocol_error")),
+        response: Some((code, "protocol_error")),
         reason,
     };
     let end = |name, last, reason| Case {
         name,
         last,
-        told: None,
+        response: None,
         reason,
     };
     vec![
@@ -73,30 +73,30 @@ async fn a_disconnect_reason_is_in_the_log_the_stream_row_and_the_close_frame() 
     for Case {
         name,
         last,
-        told,
+        response,
         reason,
     } in cases()
     {
-        let key = Key::mint(address, "live", &name.replace(' ', "-")).await;
+        let key = Key::create(address, "live", &name.replace(' ', "-")).await;
         let path = format!("{}&key={}", key.path, key.secret);
         let mut socket = RawSocket::open(address, &path, None).await;
-        socket.text(PATIENCE).await.expect("ready");
-        socket.say(&last).await;
-        match told {
+        socket.text(TIMEOUT).await.expect("ready");
+        socket.send_raw(&last).await;
+        match response {
             Some((code, word)) => {
-                let text = socket.text(PATIENCE).await.expect(name);
+                let text = socket.text(TIMEOUT).await.expect(name);
                 let text: Value = serde_json::from_str(&text).unwrap();
                 assert_eq!(text["code"], word, "{name}");
                 let message = text["message"].as_str().unwrap();
                 assert!(message.contains(reason), "{name}: {message}");
-                assert_eq!(socket.close_code(PATIENCE).await, Some(code), "{name}");
+                assert_eq!(socket.close_code(TIMEOUT).await, Some(code), "{name}");
             }
             None => drop(socket),
         }
         let stream = newest_stream(address, "ended").await;
         let kept = stream["endReason"].as_str().unwrap();
         assert!(kept.contains(reason), "{name}: {kept}");
-        let line = hub.wait_stderr(kept, PATIENCE).expect(name);
+        let line = hub.wait_stderr(kept, TIMEOUT).expect(name);
         assert!(line.contains("stopped pushing"), "{name}: {line}");
     }
     let ended = streams(address).await;

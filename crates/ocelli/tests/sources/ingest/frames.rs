@@ -1,7 +1,7 @@
 //! What a device sends: complete pictures, limited in size and rate.
 
 use super::{admin, device, newest_stream, shows, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{Device, Key, picture};
 use crate::support::http::get;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 async fn frames_before_ready_are_discarded() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let mut eager = RawSocket::connect(hub).await;
     // Frames directly after the handshake, with an all-zero mask.
     let mut request = format!(
@@ -32,9 +32,9 @@ async fn frames_before_ready_are_discarded() {
         request.extend([0; 4]);
         request.extend(&jpeg);
     }
-    eager.say(&request).await;
+    eager.send_raw(&request).await;
     assert_eq!(eager.head().await.unwrap().status, 101);
-    let ready = eager.text(PATIENCE).await.unwrap();
+    let ready = eager.text(TIMEOUT).await.unwrap();
     assert!(
         ready.starts_with(r#"{"type":"ready","room":"live-cam1","streamId":"#),
         "{ready}"
@@ -59,7 +59,7 @@ async fn frames_before_ready_are_discarded() {
 async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_disconnect() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let good = picture(1);
     let cut = good.slice(..good.len() - 2);
@@ -76,13 +76,16 @@ async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_disconnect(
     let padded: Bytes = [&good[..], &[0; 100]].concat().into();
     device_socket.show(padded.clone()).await;
     shows(hub, "cam1", &padded).await;
-    let told = device(hub).await;
-    assert_eq!((&told["frames"], &told["notJpeg"]), (&json!(1), &json!(9)));
+    let device_status = device(hub).await;
+    assert_eq!(
+        (&device_status["frames"], &device_status["notJpeg"]),
+        (&json!(1), &json!(9))
+    );
     for other in others.iter().cycle().take(10) {
         device_socket.show(other.clone()).await;
     }
     assert_eq!(
-        device_socket.refused(PATIENCE).await,
+        device_socket.refused(TIMEOUT).await,
         ("not_jpeg".to_owned(), 1003)
     );
     // The last picture stays.
@@ -93,7 +96,7 @@ async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_disconnect(
 async fn a_frame_above_the_size_limit_closes_with_4413() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let too_large = ("frame_too_large".to_owned(), 4413);
     let sized = |bytes| {
         let picture = jpeg::Picture {
@@ -108,11 +111,11 @@ async fn a_frame_above_the_size_limit_closes_with_4413() {
     whole.show(largest.clone()).await;
     shows(hub, "cam1", &largest).await;
     whole.try_send(Message::binary(sized(262_145))).await;
-    assert_eq!(whole.refused(PATIENCE).await, too_large);
+    assert_eq!(whole.refused(TIMEOUT).await, too_large);
     // In fragments, each shorter than the limit.
     let path = format!("{}&key={}", key.path, key.secret);
     let mut pieces = RawSocket::open(hub, &path, None).await;
-    pieces.text(PATIENCE).await.expect("ready");
+    pieces.text(TIMEOUT).await.expect("ready");
     for piece in 0..3u8 {
         let frame = Frame {
             fin: false,
@@ -122,12 +125,12 @@ async fn a_frame_above_the_size_limit_closes_with_4413() {
         };
         pieces.send(&frame).await;
     }
-    let told = pieces.text(PATIENCE).await.expect("an error");
+    let received = pieces.text(TIMEOUT).await.expect("an error");
     assert!(
-        told.starts_with(r#"{"type":"error","code":"frame_too_large","message":""#),
-        "{told}"
+        received.starts_with(r#"{"type":"error","code":"frame_too_large","message":""#),
+        "{received}"
     );
-    assert_eq!(pieces.close_code(PATIENCE).await, Some(4413));
+    assert_eq!(pieces.close_code(TIMEOUT).await, Some(4413));
     // A lowered limit applies at once to connected devices.
     let (mut later, _) = Device::ready(hub, &key).await;
     later.show(largest).await;
@@ -147,14 +150,14 @@ async fn a_frame_above_the_size_limit_closes_with_4413() {
     let (mut later, ready) = Device::ready(hub, &key).await;
     assert_eq!(ready["maxFrameBytes"], 8192);
     later.try_send(Message::binary(sized(8 * 1024 + 1))).await;
-    assert_eq!(later.refused(PATIENCE).await, too_large);
+    assert_eq!(later.refused(TIMEOUT).await, too_large);
 }
 
 #[tokio::test]
 async fn frames_above_the_rate_are_dropped_and_counted() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     admin(
         hub,
         "PATCH /api/v1/apps/live",
@@ -166,16 +169,16 @@ async fn frames_above_the_rate_are_dropped_and_counted() {
     for number in 0..100 {
         device_socket.show(picture(number)).await;
     }
-    let told = loop {
-        let told = device(hub).await;
-        let count = |field: &str| told[field].as_u64().unwrap();
+    let device_status = loop {
+        let device_status = device(hub).await;
+        let count = |field: &str| device_status[field].as_u64().unwrap();
         if count("frames") + count("aboveRate") == 100 {
-            break told;
+            break device_status;
         }
     };
     // Five at once, plus one per second of the test's duration.
-    let shown = told["frames"].as_u64().unwrap();
-    assert!((5..20).contains(&shown), "{told}");
+    let shown = device_status["frames"].as_u64().unwrap();
+    assert!((5..20).contains(&shown), "{device_status}");
     assert!(device_socket.stays_open(Duration::from_millis(100)).await);
     // A raised rate applies at once.
     admin(
@@ -184,7 +187,7 @@ async fn frames_above_the_rate_are_dropped_and_counted() {
         json!({ "wsIngest": { "maxFps": 200 } }),
     )
     .await;
-    let (before, begun) = (shown, Instant::now());
+    let (before, started) = (shown, Instant::now());
     let mut number = 100;
     loop {
         device_socket.show(picture(number)).await;
@@ -193,6 +196,6 @@ async fn frames_above_the_rate_are_dropped_and_counted() {
         if shown > before + 30 {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "the rate did not change");
+        assert!(started.elapsed() < TIMEOUT, "the rate did not change");
     }
 }

@@ -1,7 +1,7 @@
 //! Keys: minted, shown once, refused, revoked.
 
 use super::{admin, newest_stream, shows, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::get;
 use ocelli::store::keys;
@@ -108,8 +108,8 @@ async fn a_key_is_shown_once_and_opens_its_room() {
 async fn a_room_that_repeats_the_prefix_is_not_confused_with_another() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let own = Key::mint(hub, "live", "cam1").await;
-    let other = Key::mint(hub, "live", "live-live-cam1").await;
+    let own = Key::create(hub, "live", "cam1").await;
+    let other = Key::create(hub, "live", "live-live-cam1").await;
     let cameras = get(hub, "/api/v1/cameras").await.json()["data"].clone();
     let full = |at: usize| (cameras[at]["id"].clone(), cameras[at]["fullRoom"].clone());
     assert_eq!(full(0), (json!("cam1"), json!("live-cam1")));
@@ -126,7 +126,7 @@ async fn a_room_that_repeats_the_prefix_is_not_confused_with_another() {
                 assert_eq!(device.text().await["type"], "ready", "{room}");
             } else {
                 let refused = ("invalid_key".to_owned(), 4401);
-                assert_eq!(device.refused(PATIENCE).await, refused, "{room}");
+                assert_eq!(device.refused(TIMEOUT).await, refused, "{room}");
             }
         }
     }
@@ -139,30 +139,30 @@ async fn invalid_mint_requests_get_an_explanation() {
     let (site, _dir) = site().await;
     site.camera("door");
     let hub = site.address;
-    let mint = async |app: &str, body: Value| {
+    let create_key = async |app: &str, body: Value| {
         admin(hub, &format!("POST /api/v1/apps/{app}/ws-ingest"), body).await
     };
-    mint("live", json!({ "room": "door" }))
+    create_key("live", json!({ "room": "door" }))
         .await
         .is_problem(409, "live-door");
-    mint("live", json!({ "room": "live-door" }))
+    create_key("live", json!({ "room": "live-door" }))
         .await
         .is_problem(409, "live-door");
-    mint("none", json!({ "room": "a" }))
+    create_key("none", json!({ "room": "a" }))
         .await
         .is_problem(404, "\"none\"");
-    mint("live", json!({ "room": "a/b" }))
+    create_key("live", json!({ "room": "a/b" }))
         .await
         .is_problem(400, "room in the body");
-    mint("live", json!({})).await.is_problem(400, "room");
+    create_key("live", json!({})).await.is_problem(400, "room");
     let bad = json!({ "room": "a", "identity": "a b" });
-    mint("live", bad).await.is_problem(400, "identity");
+    create_key("live", bad).await.is_problem(400, "identity");
     let line = "DELETE /api/v1/apps/live/ws-ingest/wsi_none";
     admin(hub, line, Value::Null)
         .await
         .is_problem(404, "no key");
     for room in ["a", "b", "c"] {
-        mint("live", json!({ "room": room })).await;
+        create_key("live", json!({ "room": room })).await;
     }
     let line = "GET /api/v1/apps/live/ws-ingest?limit=1&offset=1";
     let listed = admin(hub, line, Value::Null).await.json();
@@ -175,7 +175,7 @@ async fn invalid_mint_requests_get_an_explanation() {
     admin(hub, line, Value::Null).await.is_problem(400, "limit");
     // Keys of another app are invisible to this one.
     admin(hub, "POST /api/v1/apps", json!({ "name": "barn" })).await;
-    let other = Key::mint(hub, "barn", "a").await;
+    let other = Key::create(hub, "barn", "a").await;
     let line = format!("DELETE /api/v1/apps/live/ws-ingest/{}", other.id);
     admin(hub, &line, Value::Null)
         .await
@@ -188,12 +188,12 @@ async fn each_refusal_has_its_error_and_close_code() {
     site.camera("door");
     let hub = site.address;
     admin(hub, "POST /api/v1/apps", json!({ "name": "barn" })).await;
-    let key = Key::mint(hub, "live", "cam1").await;
-    let second = Key::mint(hub, "live", "cam1").await;
-    let other = Key::mint(hub, "live", "cam2").await;
+    let key = Key::create(hub, "live", "cam1").await;
+    let second = Key::create(hub, "live", "cam1").await;
+    let other = Key::create(hub, "live", "cam2").await;
     let refused = async |path: &str| {
         let mut device = Device::open(hub, path, &[]).await;
-        device.refused(PATIENCE).await
+        device.refused(TIMEOUT).await
     };
     let invalid = ("invalid_key".to_owned(), 4401);
     for path in [
@@ -223,19 +223,16 @@ async fn each_refusal_has_its_error_and_close_code() {
     limit(json!({ "max_cameras": 1 })).await;
     assert_eq!(refused(&with(&other)).await, quota);
     let (mut newcomer, _) = Device::ready(hub, &key).await;
-    assert_eq!(
-        device.refused(PATIENCE).await,
-        ("replaced".to_owned(), 4409)
-    );
+    assert_eq!(device.refused(TIMEOUT).await, ("replaced".to_owned(), 4409));
     limit(json!({ "maxCameras": 0, "enabled": false })).await;
     let not_enabled = ("not_enabled".to_owned(), 4403);
-    assert_eq!(newcomer.refused(PATIENCE).await, not_enabled);
+    assert_eq!(newcomer.refused(TIMEOUT).await, not_enabled);
     assert_eq!(refused(&with(&other)).await, not_enabled);
     limit(json!({ "enabled": true })).await;
     // Revocation disconnects the connected device, and refuses later ones.
     let (mut device, _) = Device::ready(hub, &key).await;
     key.revoke(hub, "live").await;
-    assert_eq!(device.refused(PATIENCE).await, invalid);
+    assert_eq!(device.refused(TIMEOUT).await, invalid);
     assert_eq!(refused(&with(&key)).await, invalid);
     // The room has another key, so its camera stays; without any key it is removed.
     assert!(site.hub.find("live", "cam1").is_some());
@@ -248,7 +245,7 @@ async fn each_refusal_has_its_error_and_close_code() {
 async fn a_key_revoked_during_the_handshake_is_refused() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     // The store is blocked; the revocation and the connecting device wait behind it, in this
     // order.
     let (release, released) = mpsc::channel::<()>();
@@ -275,7 +272,7 @@ async fn a_key_revoked_during_the_handshake_is_refused() {
     drop(release);
     assert!(revoke.await.unwrap().is_some());
     assert_eq!(
-        device.refused(PATIENCE).await,
+        device.refused(TIMEOUT).await,
         ("invalid_key".to_owned(), 4401)
     );
     hold.await.unwrap().unwrap();
@@ -285,7 +282,7 @@ async fn a_key_revoked_during_the_handshake_is_refused() {
 async fn a_key_revoked_by_another_process_is_noticed() {
     let (site, dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     // The paused clock runs ahead of the store's thread, so the default idle timeout would end the
     // session first.

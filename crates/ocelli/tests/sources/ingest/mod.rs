@@ -9,9 +9,9 @@ mod streams;
 mod time;
 mod websocat;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
-use crate::support::http::{Answer, call};
+use crate::support::http::{HttpResponse, call};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
 use bytes::Bytes;
@@ -25,7 +25,7 @@ async fn site() -> (Site, Dir) {
     (site, dir)
 }
 
-async fn admin(hub: SocketAddr, line: &str, body: Value) -> Answer {
+async fn admin(hub: SocketAddr, line: &str, body: Value) -> HttpResponse {
     let body = if body.is_null() {
         String::new()
     } else {
@@ -36,7 +36,7 @@ async fn admin(hub: SocketAddr, line: &str, body: Value) -> Answer {
 
 /// Waits until the camera shows this JPEG.
 async fn shows(hub: SocketAddr, room: &str, jpeg: &Bytes) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         assert!(
             Instant::now() < deadline,
@@ -68,7 +68,7 @@ async fn streams(hub: SocketAddr) -> Vec<Value> {
 
 /// Waits until the newest stream has this status.
 async fn newest_stream(hub: SocketAddr, status: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let newest = streams(hub).await.swap_remove(0);
         if newest["status"] == status {

@@ -3,7 +3,7 @@
 use super::{admin, device, newest_stream, shows, site, streams};
 use crate::support::device::{Device, Key, picture};
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_core::State;
 use ocelli_testkit::jpeg;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 async fn reports_of_a_device_are_stored_and_passed_on() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let mut reports = site.ingest.reports();
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let ignored = site.ignored().await;
@@ -29,7 +29,7 @@ async fn reports_of_a_device_are_stored_and_passed_on() {
     }
     let stats = r#"{"type":"stats","fps":12,"rssi":-61,"heapFree":41232,"note":"high"}"#;
     device_socket.send(Message::text(stats)).await;
-    let report = tokio::time::timeout(PATIENCE, reports.recv())
+    let report = tokio::time::timeout(TIMEOUT, reports.recv())
         .await
         .unwrap()
         .unwrap();
@@ -61,10 +61,10 @@ async fn reports_of_a_device_are_stored_and_passed_on() {
 async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut old, _) = Device::ready(hub, &key).await;
     let mut wall = Wall::v2(hub).await;
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["cam1"] }))
+    wall.send_command(json!({ "cmd": "subscribe", "cameras": ["cam1"] }))
         .await;
     old.show(picture(1)).await;
     let first = wall.frame_v2().await;
@@ -77,7 +77,7 @@ async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
             break;
         }
     }
-    assert_eq!(old.refused(PATIENCE).await, ("replaced".to_owned(), 4409));
+    assert_eq!(old.refused(TIMEOUT).await, ("replaced".to_owned(), 4409));
     new.show(picture(2)).await;
     let second = wall.frame_v2().await;
     assert_eq!(jpeg::stamp(&second.payload).unwrap().sequence, 2);
@@ -97,7 +97,7 @@ async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
     let path = format!("{}&identity=roof&key={}", key.path, key.secret);
     let mut fourth = Device::open(hub, &path, &[]).await;
     assert_eq!(fourth.text().await["streamId"], "live-cam1/roof");
-    assert_eq!(third.refused(PATIENCE).await.1, 4409);
+    assert_eq!(third.refused(TIMEOUT).await.1, 4409);
     let states: Vec<_> = streams(hub)
         .await
         .iter()
@@ -110,7 +110,7 @@ async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
 async fn a_stream_is_listed_and_stopped() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut device_socket, ready) = Device::ready(hub, &key).await;
     let stream = newest_stream(hub, "active").await;
     let id = ready["streamId"].as_str().unwrap();
@@ -132,7 +132,7 @@ async fn a_stream_is_listed_and_stopped() {
         id.replace('/', "%2F")
     );
     assert_eq!(admin(hub, &line, Value::Null).await.status(), 200);
-    assert_eq!(device_socket.refused(PATIENCE).await.1, 1000);
+    assert_eq!(device_socket.refused(TIMEOUT).await.1, 1000);
     let ended = newest_stream(hub, "ended").await;
     assert!(ended["endedAt"].as_i64() >= ended["startedAt"].as_i64());
     // A stream can also be stopped by its own id.
@@ -140,7 +140,7 @@ async fn a_stream_is_listed_and_stopped() {
     let id = newest_stream(hub, "active").await["id"].clone();
     let line = format!("DELETE /api/v1/apps/live/streams/{}", id.as_str().unwrap());
     assert_eq!(admin(hub, &line, Value::Null).await.status(), 200);
-    assert_eq!(device_socket.refused(PATIENCE).await.1, 1000);
+    assert_eq!(device_socket.refused(TIMEOUT).await.1, 1000);
 }
 
 #[tokio::test]
@@ -158,8 +158,8 @@ async fn invalid_limits_are_refused() {
         (json!({ "maxfps": 3 }), "maxfps"),
     ] {
         let body = json!({ "wsIngest": limits });
-        let answer = admin(hub, "PATCH /api/v1/apps/live", body).await;
-        answer.is_problem(400, word);
+        let response = admin(hub, "PATCH /api/v1/apps/live", body).await;
+        response.is_problem(400, word);
     }
     let body = json!({ "wsIngest": { "idleTimeout": "2min", "maxCameras": 7 } });
     let changed = admin(hub, "PATCH /api/v1/apps/live", body).await.json();
@@ -174,13 +174,13 @@ async fn lowering_an_apps_camera_limit_disconnects_the_latest_devices() {
     let hub = site.address;
     let mut devices = Vec::new();
     for room in ["a", "b", "c"] {
-        let key = Key::mint(hub, "live", room).await;
+        let key = Key::create(hub, "live", room).await;
         devices.push(Device::ready(hub, &key).await.0);
     }
     let body = json!({ "wsIngest": { "maxCameras": 1 } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
     let quota = ("quota_exceeded".to_owned(), 4403);
-    assert_eq!(devices[2].refused(PATIENCE).await, quota);
-    assert_eq!(devices[1].refused(PATIENCE).await, quota);
+    assert_eq!(devices[2].refused(TIMEOUT).await, quota);
+    assert_eq!(devices[1].refused(TIMEOUT).await, quota);
     assert!(devices[0].stays_open(Duration::from_millis(1500)).await);
 }

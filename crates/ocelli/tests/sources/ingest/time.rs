@@ -1,7 +1,7 @@
 //! Devices that connect too often or stay silent for too long.
 
 use super::{admin, newest_stream, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{Device, Key, picture};
 use bytes::Bytes;
 use ocelli_core::State;
@@ -15,12 +15,12 @@ use tokio_tungstenite::tungstenite::Message;
 async fn failed_handshakes_are_rate_limited_and_a_valid_key_still_connects() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let mut codes = Vec::new();
     for number in 0..1000 {
         let path = format!("/ingest/ws?app=live&room=cam1&key=wsk_{number}");
         let mut socket = RawSocket::open(hub, &path, None).await;
-        codes.push(socket.close_code(PATIENCE).await.unwrap());
+        codes.push(socket.close_code(TIMEOUT).await.unwrap());
         if number % 100 == 0 {
             Device::ready(hub, &key).await;
         }
@@ -30,8 +30,8 @@ async fn failed_handshakes_are_rate_limited_and_a_valid_key_still_connects() {
     assert!((30..100).contains(&bad), "{bad}");
     assert!(codes[..30].iter().all(|&code| code == 4401));
     assert!(codes.iter().all(|&code| code == 4401 || code == 4429));
-    let mut told = Device::open(hub, "/ingest/ws?app=live&room=cam1&key=wsk_x", &[]).await;
-    let refused = told.refused(PATIENCE).await;
+    let mut response = Device::open(hub, "/ingest/ws?app=live&room=cam1&key=wsk_x", &[]).await;
+    let refused = response.refused(TIMEOUT).await;
     assert!(
         refused == ("rate_limited".to_owned(), 4429) || refused.1 == 4401,
         "{refused:?}"
@@ -44,11 +44,11 @@ async fn failed_handshakes_are_rate_limited_and_a_valid_key_still_connects() {
 async fn a_device_without_frames_is_disconnected_after_the_apps_idle_timeout() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let camera = site.hub.find("live", "cam1").unwrap();
     tokio::time::pause();
-    let begun = Instant::now();
+    let started = Instant::now();
     // A JPEG every 20 s keeps it connected, and so does one above the rate.
     for _ in 0..3 {
         for number in 0..8 {
@@ -72,7 +72,7 @@ async fn a_device_without_frames_is_disconnected_after_the_apps_idle_timeout() {
     assert!(
         (29.0..33.0).contains(&took),
         "{took} of {:?}",
-        begun.elapsed()
+        started.elapsed()
     );
     tokio::time::resume();
     newest_stream(hub, "ended").await;
@@ -83,7 +83,7 @@ async fn a_device_without_frames_is_disconnected_after_the_apps_idle_timeout() {
 async fn a_frame_above_the_rate_also_keeps_a_device_connected() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let body = json!({ "wsIngest": { "maxFps": 1, "idleTimeout": 1 } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
@@ -91,12 +91,12 @@ async fn a_frame_above_the_rate_also_keeps_a_device_connected() {
     for number in 0..6 {
         device_socket.show(picture(number)).await;
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     assert!(device_socket.stays_open(Duration::from_millis(900)).await);
     // No frame is left in this second's budget.
     device_socket.show(picture(6)).await;
-    assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
-    let took = begun.elapsed().as_secs_f64();
+    assert_eq!(device_socket.refused(TIMEOUT).await.1, 4408);
+    let took = started.elapsed().as_secs_f64();
     assert!((1.85..2.5).contains(&took), "{took}");
 }
 
@@ -104,7 +104,7 @@ async fn a_frame_above_the_rate_also_keeps_a_device_connected() {
 async fn a_new_idle_timeout_applies_to_connected_devices() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let body = json!({ "wsIngest": { "idleTimeout": 120 } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
@@ -113,24 +113,24 @@ async fn a_new_idle_timeout_applies_to_connected_devices() {
     tokio::time::resume();
     let body = json!({ "wsIngest": { "idle_timeout": "40s" } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
-    assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
+    assert_eq!(device_socket.refused(TIMEOUT).await.1, 4408);
 }
 
 #[tokio::test]
 async fn a_device_that_does_not_answer_pings_is_disconnected_even_if_it_sends() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let path = format!("{}&key={}", key.path, key.secret);
     for answers in [false, true] {
         let mut socket = RawSocket::open(hub, &path, None).await;
-        socket.text(PATIENCE).await.expect("ready");
+        socket.text(TIMEOUT).await.expect("ready");
         tokio::time::pause();
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut pings = 0;
-        let mut told = None;
+        let mut received = None;
         let ended = loop {
-            if begun.elapsed() > Duration::from_secs(200) {
+            if started.elapsed() > Duration::from_secs(200) {
                 break None;
             }
             socket.send(&Frame::binary(&picture(1))).await;
@@ -141,16 +141,16 @@ async fn a_device_that_does_not_answer_pings_is_disconnected_even_if_it_sends() 
                         socket.send(&Frame::client(10, &frame.payload)).await;
                     }
                 }
-                Ok(Some(frame)) => told = told.or(frame.close_code()),
+                Ok(Some(frame)) => received = received.or(frame.close_code()),
                 Ok(None) => {}
-                Err(_) => break Some(begun.elapsed().as_secs_f64()),
+                Err(_) => break Some(started.elapsed().as_secs_f64()),
             }
         };
         tokio::time::resume();
         match ended {
             Some(ended) => {
                 assert!(!answers, "{ended}");
-                assert_eq!((pings, told), (2, Some(1002)));
+                assert_eq!((pings, received), (2, Some(1002)));
                 assert!((44.0..52.0).contains(&ended), "{ended}");
             }
             None => assert!(answers && pings >= 12, "{pings}"),

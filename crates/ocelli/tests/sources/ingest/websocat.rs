@@ -2,7 +2,7 @@
 //! receives.
 
 use super::{shows, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{Key, picture};
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -37,14 +37,14 @@ impl Websocat {
             .expect("websocat; `make test` installs it");
         let input = program.stdin.take().unwrap();
         let mut output = program.stdout.take().unwrap();
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         // Messages are printed unchanged, without line ends.
-        while !told.ends_with(b"}") {
-            let more = timeout(PATIENCE, output.read_buf(&mut told)).await;
-            assert_ne!(more.expect("a message in time").unwrap(), 0, "{told:?}");
+        while !received.ends_with(b"}") {
+            let more = timeout(TIMEOUT, output.read_buf(&mut received)).await;
+            assert_ne!(more.expect("a message in time").unwrap(), 0, "{received:?}");
         }
-        let told = String::from_utf8(told).unwrap();
-        assert!(told.contains("\"type\":\"ready\""), "{told}");
+        let received = String::from_utf8(received).unwrap();
+        assert!(received.contains("\"type\":\"ready\""), "{received}");
         Self {
             program,
             input,
@@ -54,13 +54,13 @@ impl Websocat {
 
     /// Waits for its exit; returns what it received until then.
     async fn ended(mut self) -> String {
-        let mut told = String::new();
-        let ended = timeout(PATIENCE, async {
-            self.output.read_to_string(&mut told).await.unwrap();
+        let mut received = String::new();
+        let ended = timeout(TIMEOUT, async {
+            self.output.read_to_string(&mut received).await.unwrap();
             self.program.wait().await.unwrap();
         });
         ended.await.expect("websocat exits in time");
-        told
+        received
     }
 }
 
@@ -68,7 +68,7 @@ impl Websocat {
 async fn websocat_pushes_is_replaced_and_is_disconnected() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let bearer = format!("--header=Authorization: Bearer {}", key.secret);
     let mut first = Websocat::ready(hub, &key.path, &[bearer]).await;
     let [one, other] = [1, 2].map(picture);

@@ -1,7 +1,7 @@
 //! Series of the hub and of devices, renaming and deleting over HTTP, and ports in use.
 
 use super::{Viewer, api, netcat, netcat_open, plain_site, points, series, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::call;
 use crate::support::hub::configured;
@@ -34,9 +34,13 @@ async fn series_are_renamed_and_deleted_over_http() {
     let changed = change(json!({ "name": "new", "unit": "bar" })).await;
     assert_eq!(changed.json()["data"]["name"], "new", "{changed:?}");
     let batch = viewer.batch().await;
-    let told = &batch["series"][0];
+    let new_series = &batch["series"][0];
     assert_eq!(
-        (&told["name"], &told["unit"], &told["points"]),
+        (
+            &new_series["name"],
+            &new_series["unit"],
+            &new_series["points"]
+        ),
         (&json!("new"), &json!("bar"), &json!([]))
     );
     // A connected source keeps writing to the renamed series.
@@ -67,7 +71,7 @@ async fn a_port_in_use_is_a_warning_and_everything_else_runs() {
     let text = format!("listen = \"127.0.0.1:0\"\n[telemetry]\ntcp = \"{address}\"\nws = \"\"\n");
     let builder = configured(&dir, &text).env("OCELLI_ADMIN_TOKEN", ADMIN);
     let hub = builder.start();
-    let warned = hub.wait_stderr(&address.to_string(), PATIENCE).unwrap();
+    let warned = hub.wait_stderr(&address.to_string(), TIMEOUT).unwrap();
     assert!(
         warned.contains("WARN") && warned.contains("[telemetry]"),
         "{warned}"
@@ -144,7 +148,7 @@ async fn the_series_of_an_app_that_turns_private_are_hidden() {
     let hub = site.hub.addr();
     let made = api(&site, "POST /api/v1/apps", r#"{"name":"tog"}"#).await;
     assert_eq!(made.status(), 201, "{made:?}");
-    let key = Key::mint(hub, "tog", "cam").await;
+    let key = Key::create(hub, "tog", "cam").await;
     let (mut device, _) = Device::ready(hub, &key).await;
     device.show(picture(1)).await;
     device
@@ -170,9 +174,9 @@ async fn the_series_of_an_app_that_turns_private_are_hidden() {
         list.iter().map(name).collect::<Vec<_>>()
     };
     let theirs = |name: &&String| name.starts_with("tog/");
-    let begun = Instant::now();
+    let started = Instant::now();
     while names().await.iter().filter(theirs).count() > 1 {
-        assert!(begun.elapsed() < PATIENCE, "{:?}", names().await);
+        assert!(started.elapsed() < TIMEOUT, "{:?}", names().await);
         viewer.batch().await;
     }
     // Series from a source are not the camera's, whatever their names.
@@ -187,10 +191,10 @@ async fn device_reports_become_series_of_its_camera() {
     let private = "[app.yard]\npublic_playback = false\n";
     let site = site(dir.0.as_path(), "", private);
     let hub = site.hub.addr();
-    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut devices = Vec::new();
     for (app, room) in [("yard", "gate"), ("live", "door")] {
-        let key = Key::mint(hub, app, room).await;
+        let key = Key::create(hub, app, room).await;
         let (mut device, _) = Device::ready(hub, &key).await;
         device.show(picture(1)).await;
         let stats = r#"{"type":"stats","fps":12,"rssi":-61,"heapFree":41232,"note":"x"}"#;
@@ -201,10 +205,10 @@ async fn device_reports_become_series_of_its_camera() {
     assert_eq!(rssi["unit"], "dBm");
     let (_, history) = Viewer::open(hub, "/ws/series").await;
     let all = points(&history);
-    let told: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
+    let device_series: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
     // Series of a private app's devices are hidden from anonymous viewers.
     assert_eq!(
-        told,
+        device_series,
         [
             "door device fps",
             "door device heapFree",
@@ -214,7 +218,7 @@ async fn device_reports_become_series_of_its_camera() {
     let (x, y) = all["door device heapFree"][0];
     assert_eq!(y, 41_232.0);
     // By the hub's clock, because the device has none.
-    assert!(x >= begun.as_millis() as f64 && x < begun.as_millis() as f64 + 60_000.0);
+    assert!(x >= started.as_millis() as f64 && x < started.as_millis() as f64 + 60_000.0);
     // From a device that reports continuously, one report per second is used; the others are
     // counted.
     let door = devices.last_mut().unwrap();
@@ -222,7 +226,7 @@ async fn device_reports_become_series_of_its_camera() {
         let stats = json!({ "type": "stats", "rssi": rssi });
         door.send(Message::text(stats.to_string())).await;
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         let status = api(&site, "GET /api/v1/series/status", "").await.json();
         if status["data"]["dropped"].as_u64() >= Some(40) {

@@ -1,7 +1,7 @@
 //! Series storage across a restart, a crash, and a full disk.
 
 use super::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::get;
 use crate::support::tempdir::Dir;
@@ -48,7 +48,7 @@ async fn series_survive_a_restart_and_a_crash() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         site.hub.signal(signal);
-        site.hub.wait(PATIENCE).expect("the hub exits");
+        site.hub.wait(TIMEOUT).expect("the hub exits");
     }
     let site = site(dir.0.as_path(), "", "");
     let (_, history) = Viewer::open(site.ws, "/").await;
@@ -67,7 +67,7 @@ async fn after_a_clean_stop_the_file_is_complete() {
     netcat(running.tcp, b"kept\n1700000000000 1\n1700000000001 2\n");
     series(&running, "kept", |one| one["points"] == 2).await;
     running.hub.signal(rustix::process::Signal::TERM);
-    running.hub.wait(PATIENCE).expect("it ends");
+    running.hub.wait(TIMEOUT).expect("it ends");
     let data = dir.0.as_path().join("data");
     let beside = data.join("series.db-wal");
     let left = std::fs::metadata(&beside).map_or(0, |file| file.len());
@@ -92,8 +92,8 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     };
     let (mut child, mut input) = netcat_open(hub.tcp);
     writeln!(input, "running").unwrap();
-    let (begun, mut written) = (Instant::now(), Vec::new());
-    while begun.elapsed() < Duration::from_secs(3) {
+    let (started, mut written) = (Instant::now(), Vec::new());
+    while started.elapsed() < Duration::from_secs(3) {
         let time = now();
         writeln!(input, "{time} {}", written.len()).unwrap();
         written.push(time);
@@ -101,7 +101,7 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     }
     hub.hub.signal(rustix::process::Signal::KILL);
     let killed = now();
-    hub.hub.wait(PATIENCE).expect("the hub exits");
+    hub.hub.wait(TIMEOUT).expect("the hub exits");
     drop(input);
     child.wait().unwrap();
     let again = site(dir.0.as_path(), "", "");
@@ -152,7 +152,7 @@ async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
     let total = send(&site);
     let warned = site
         .hub
-        .wait_stderr("can't be written", PATIENCE)
+        .wait_stderr("can't be written", TIMEOUT)
         .expect("a warning");
     assert!(
         warned.contains("series.db") && warned.contains("memory"),

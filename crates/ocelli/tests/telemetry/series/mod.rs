@@ -7,9 +7,9 @@ mod keeping;
 mod sources;
 mod viewers;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
-use crate::support::http::{Answer, call};
+use crate::support::http::{HttpResponse, call};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use futures_util::{SinkExt, StreamExt};
@@ -33,7 +33,7 @@ struct Site {
 }
 
 fn port(hub: &Hub, what: &str) -> SocketAddr {
-    let line = hub.wait_stderr(what, PATIENCE).expect("a port");
+    let line = hub.wait_stderr(what, TIMEOUT).expect("a port");
     line.rsplit(' ')
         .next()
         .unwrap()
@@ -70,15 +70,15 @@ fn netcat(address: SocketAddr, text: &[u8]) -> String {
     let (mut child, mut input) = netcat_open(address);
     input.write_all(text).unwrap();
     drop(input);
-    let mut said = String::new();
+    let mut received = String::new();
     child
         .stdout
         .take()
         .unwrap()
-        .read_to_string(&mut said)
+        .read_to_string(&mut received)
         .unwrap();
     child.wait().unwrap();
-    said
+    received
 }
 
 fn netcat_open(address: SocketAddr) -> (Child, ChildStdin) {
@@ -92,13 +92,13 @@ fn netcat_open(address: SocketAddr) -> (Child, ChildStdin) {
     (child, input)
 }
 
-async fn api(site: &Site, line: &str, body: &str) -> Answer {
+async fn api(site: &Site, line: &str, body: &str) -> HttpResponse {
     call(site.hub.addr(), line, ADMIN, body).await
 }
 
 /// Returns the status of the series with this name, once `good` accepts it.
 async fn series(site: &Site, name: &str, good: impl Fn(&Value) -> bool) -> Value {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         let list = api(site, "GET /api/v1/series", "").await.json();
         let found = list["data"]
@@ -137,7 +137,7 @@ impl Viewer {
     /// Returns the next message except pings.
     async fn next_message(&mut self) -> Message {
         loop {
-            let message = timeout(PATIENCE, self.0.next()).await.expect("a message");
+            let message = timeout(TIMEOUT, self.0.next()).await.expect("a message");
             match message.unwrap().unwrap() {
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => return other,

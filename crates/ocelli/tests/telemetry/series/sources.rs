@@ -1,7 +1,7 @@
 //! Sources of samples: netcat, a raw socket, `ocelli plot`.
 
 use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::tempdir::Dir;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -141,10 +141,10 @@ async fn invalid_sources_get_the_reason_and_others_continue() {
         (b"half\n1".to_vec(), "the last one is \"1\""),
     ] {
         // A source refused while writing may only see the connection closed.
-        let said = refusal(site.tcp, &text);
+        let output_text = refusal(site.tcp, &text);
         assert!(
-            said.starts_with("ocelli: ") && said.contains(word),
-            "{word}: {said}"
+            output_text.starts_with("ocelli: ") && output_text.contains(word),
+            "{word}: {output_text}"
         );
     }
     // Samples before the long line are kept, and no other series was created.
@@ -172,17 +172,17 @@ async fn invalid_sources_get_the_reason_and_others_continue() {
 /// Returns the hub's answer to a source that writes this.
 fn refusal(address: SocketAddr, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut writing = stream.try_clone().unwrap();
     let text = text.to_vec();
     let writer = std::thread::spawn(move || {
         let _ = writing.write_all(&text);
         let _ = writing.shutdown(std::net::Shutdown::Write);
     });
-    let mut said = Vec::new();
-    let _ = stream.read_to_end(&mut said);
+    let mut received = Vec::new();
+    let _ = stream.read_to_end(&mut received);
     writer.join().unwrap();
-    String::from_utf8_lossy(&said).into_owned()
+    String::from_utf8_lossy(&received).into_owned()
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn two_thousand_sources_can_connect_at_once() {
         let mut all = list["data"].as_array().unwrap().iter();
         all.len() == 2000 && all.all(|one| one["sources"] == 1 && one["points"] == 1)
     };
-    let until = Instant::now() + 2 * PATIENCE;
+    let until = Instant::now() + 2 * TIMEOUT;
     loop {
         let list = api(&site, "GET /api/v1/series", "").await.json();
         if all(&list) {
@@ -261,8 +261,11 @@ async fn the_number_of_series_is_limited_and_the_refusal_is_explained() {
     let site = site(dir.0.as_path(), "max_series = 2", "");
     netcat(site.tcp, b"one\n1 1\n");
     netcat(site.tcp, b"two\n1 1\n");
-    let said = netcat(site.tcp, b"three\n1 1\n");
-    assert!(said.contains("2 series") && said.ends_with('\n'), "{said}");
+    let output_text = netcat(site.tcp, b"three\n1 1\n");
+    assert!(
+        output_text.contains("2 series") && output_text.ends_with('\n'),
+        "{output_text}"
+    );
     assert_eq!(netcat(site.tcp, b"one\n2 2\n"), "");
     series(&site, "one", |one| one["points"] == 2).await;
     let refused = api(&site, "POST /api/v1/series", "three\n1 1\n").await;
@@ -292,7 +295,7 @@ async fn the_output_of_a_program_is_plotted() {
     let dir = Dir::new("telemetry");
     let site = site(dir.0.as_path(), "max_series = 2", "");
     let hub = site.tcp.to_string();
-    let begun = SystemTime::now()
+    let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_millis();
@@ -305,26 +308,26 @@ async fn the_output_of_a_program_is_plotted() {
     assert_eq!(status["points"], 4, "{status}");
     let (_, history) = Viewer::open(site.ws, "/").await;
     let load = &points(&history)["load"];
-    assert!(load[0].0 >= begun as f64 && load[0].1 == 0.5, "{load:?}");
+    assert!(load[0].0 >= started as f64 && load[0].1 == 0.5, "{load:?}");
     assert_eq!(load[2], (1.7e12, 1.0));
     // Invalid numbers are reported once and cause a failure at the end.
-    let (code, said) = plot(&["--hub", &hub, "load"], "1\nwarm\nwarmer\n2\n");
+    let (code, output_text) = plot(&["--hub", &hub, "load"], "1\nwarm\nwarmer\n2\n");
     assert_eq!(code, Some(1));
     assert!(
-        said.contains("warm\n") && said.contains("2 lines"),
-        "{said}"
+        output_text.contains("warm\n") && output_text.contains("2 lines"),
+        "{output_text}"
     );
     series(&site, "load", |one| one["points"] == 6).await;
     netcat(site.tcp, b"second\n1 1\n");
-    let (code, said) = plot(&["--hub", &hub, "third"], "1\n");
+    let (code, output_text) = plot(&["--hub", &hub, "third"], "1\n");
     assert_eq!(code, Some(1));
-    assert!(said.contains("2 series"), "{said}");
+    assert!(output_text.contains("2 series"), "{output_text}");
     assert_eq!(plot(&["--hub", &hub, ""], "1\n").0, Some(2));
-    let (code, said) = plot(&["--hub", "127.0.0.1:1", "x"], "1\n");
+    let (code, output_text) = plot(&["--hub", "127.0.0.1:1", "x"], "1\n");
     assert_eq!(code, Some(1));
     assert!(
-        said.contains("127.0.0.1:1") && said.contains("[telemetry]"),
-        "{said}"
+        output_text.contains("127.0.0.1:1") && output_text.contains("[telemetry]"),
+        "{output_text}"
     );
 }
 

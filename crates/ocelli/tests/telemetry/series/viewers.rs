@@ -1,7 +1,7 @@
 //! Viewers of series: contents and timing of batches, and permissions.
 
 use super::{Viewer, api, netcat, netcat_open, plain_site, points, port, series, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::ask;
 use crate::support::secure::{Local, encrypt, text};
@@ -117,7 +117,7 @@ async fn viewers_at_their_own_speeds_get_every_point_once() {
     let mut batches = Vec::new();
     let expected: Vec<_> = (0..EACH).map(|i| (i as f64, i as f64)).collect();
     for viewer in viewers {
-        let (got, count) = timeout(PATIENCE, viewer).await.unwrap().unwrap();
+        let (got, count) = timeout(TIMEOUT, viewer).await.unwrap().unwrap();
         assert_eq!(got.len(), SERIES);
         for (name, points) in got {
             assert!(points == expected, "{name}: not every point once, in order");
@@ -170,9 +170,9 @@ async fn viewers_select_series_and_the_viewers_port_has_only_tcp_series() {
         "by http\n1700000000000 5\nrubbish\n",
     )
     .await;
-    let answer = posted.json()["data"].clone();
+    let response = posted.json()["data"].clone();
     assert_eq!(
-        (&answer["points"], &answer["malformed"]),
+        (&response["points"], &response["malformed"]),
         (&json!(1), &json!(1)),
         "{posted:?}"
     );
@@ -241,7 +241,7 @@ async fn series_are_private_when_app_live_is() {
         let (mut socket, _) = connect_async(format!("ws://{address}{path}"))
             .await
             .unwrap();
-        match timeout(PATIENCE, socket.next()).await.unwrap() {
+        match timeout(TIMEOUT, socket.next()).await.unwrap() {
             Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 4401),
             other => panic!("{path}: {other:?}"),
         }
@@ -316,10 +316,10 @@ async fn the_viewers_port_applies_host_and_origin_policy() {
             "RFC 6455",
         ),
     ] {
-        let answer = ask(site.ws, &request(&head)).await;
-        assert_eq!(answer.status(), status, "{head}: {answer:?}");
-        assert!(answer.body.contains(word), "{answer:?}");
-        assert_eq!(answer.header("sec-websocket-protocol"), "");
+        let response = ask(site.ws, &request(&head)).await;
+        assert_eq!(response.status(), status, "{head}: {response:?}");
+        assert!(response.body.contains(word), "{response:?}");
+        assert_eq!(response.header("sec-websocket-protocol"), "");
     }
 }
 
@@ -337,23 +337,23 @@ async fn series_work_over_wss_on_both_ports() {
         let stream = encrypt(plain, &local.authority(), "localhost", b"http/1.1").await;
         let url = format!("wss://localhost:{}{path}", address.port());
         let opened = tokio_tungstenite::client_async(url, stream);
-        let (mut socket, _) = timeout(PATIENCE, opened).await.unwrap().unwrap();
+        let (mut socket, _) = timeout(TIMEOUT, opened).await.unwrap().unwrap();
         let mut got = json!(null);
         // The history may arrive before the sample, which is then in a batch.
         while got["series"][0]["points"][0] != json!([1_700_000_000_000_u64, 21.5]) {
-            let message = timeout(PATIENCE, socket.next()).await.unwrap();
+            let message = timeout(TIMEOUT, socket.next()).await.unwrap();
             let text = message.unwrap().unwrap().into_text().unwrap();
             got = serde_json::from_str(&text).unwrap();
             socket.send(Message::text("")).await.unwrap();
         }
         netcat(tcp, b"temp\n1700000000001 22\n");
-        let batch = timeout(PATIENCE, socket.next()).await.unwrap();
+        let batch = timeout(TIMEOUT, socket.next()).await.unwrap();
         assert!(batch.unwrap().unwrap().is_text());
     }
     // It is the hub's own certificate, and the port accepts no plain sockets.
     let url = format!("https://127.0.0.1:{}/", ws.port());
-    let told = text(&local.curl(&["--http1.1", "-w", "%{http_code}", &url]));
-    assert!(told.ends_with("426"), "{told}");
+    let output_text = text(&local.curl(&["--http1.1", "-w", "%{http_code}", &url]));
+    assert!(output_text.ends_with("426"), "{output_text}");
     let refused = connect_async(format!("ws://{ws}/")).await.unwrap_err();
     assert!(refused.to_string().contains("400"), "{refused}");
 }

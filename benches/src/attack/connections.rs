@@ -1,6 +1,6 @@
 //! Too many connections, slow connections, and connections that send invalid data, on every port.
 
-use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
+use super::attackers::{Attackers, HUB, PORTS, THREADS, TIMEOUT};
 use ocelli_testkit::socket::{Socket, garbage};
 use ocelli_testkit::wire;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ const IDLE: usize = 10_000;
 /// An attack: its name, and the function that each thread runs until it ends.
 pub type Pattern = (&'static str, fn(usize, &Attackers));
 
-pub const WAYS: [Pattern; 6] = [
+pub const ATTACKS: [Pattern; 6] = [
     ("10,000 idle connections", idle),
     ("slow-loris: a byte per second", slow_loris),
     ("a flood of handshakes", handshakes),
@@ -25,7 +25,7 @@ pub const WAYS: [Pattern; 6] = [
 
 fn idle(thread: usize, attackers: &Attackers) {
     let mut held = Vec::new();
-    while attackers.goes_on() {
+    while attackers.is_running() {
         if held.len() >= IDLE / THREADS {
             thread::sleep(Duration::from_millis(100));
             continue;
@@ -40,12 +40,12 @@ fn idle(thread: usize, attackers: &Attackers) {
 }
 
 fn slow_loris(thread: usize, attackers: &Attackers) {
-    const MOST: usize = 500;
+    const MAX_CONNECTIONS: usize = 500;
     let mut held: Vec<TcpStream> = Vec::new();
     let mut next = 0;
-    while attackers.goes_on() {
+    while attackers.is_running() {
         let round = Instant::now();
-        while held.len() < MOST && attackers.goes_on() {
+        while held.len() < MAX_CONNECTIONS && attackers.is_running() {
             next += 1;
             let Some(mut stream) = attackers.connect(PORTS[0], next % 200 + thread * 200) else {
                 break;
@@ -70,7 +70,7 @@ fn handshakes(thread: usize, attackers: &Attackers) {
     ];
     let address = SocketAddr::from((HUB, PORTS[0]));
     let mut number = thread;
-    while attackers.goes_on() {
+    while attackers.is_running() {
         number += THREADS;
         let Some(mut stream) = attackers.connect(PORTS[0], number % 5000) else {
             continue;
@@ -88,20 +88,20 @@ fn handshakes(thread: usize, attackers: &Attackers) {
 fn huge_headers(thread: usize, attackers: &Attackers) {
     let line = format!("X-Long: {}\r\n", "a".repeat(8000));
     let mut number = thread;
-    while attackers.goes_on() {
+    while attackers.is_running() {
         number += THREADS;
         let port = [PORTS[0], PORTS[2], PORTS[3], PORTS[4]][number / THREADS % 4];
         let Some(mut stream) = attackers.connect(port, number % 5000) else {
             continue;
         };
-        let begun = match number % 3 {
+        let started = match number % 3 {
             0 => stream.write_all(format!("GET /{} HTTP/1.1\r\n", "a".repeat(200_000)).as_bytes()),
             1 => stream.write_all(b"GET / HTTP/1.1\r\n"),
             _ => stream
                 .write_all(format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(20_000)).as_bytes()),
         };
         let mut lines = 0;
-        while begun.is_ok() && lines < 200 && stream.write_all(line.as_bytes()).is_ok() {
+        while started.is_ok() && lines < 200 && stream.write_all(line.as_bytes()).is_ok() {
             lines += 1;
         }
         attackers
@@ -115,10 +115,10 @@ fn huge_headers(thread: usize, attackers: &Attackers) {
 fn odd_frames(thread: usize, attackers: &Attackers) {
     let address = SocketAddr::from((HUB, PORTS[0]));
     let mut number = thread;
-    while attackers.goes_on() {
+    while attackers.is_running() {
         number += THREADS;
         let path = ["/ws/cameras", "/live/ws?app=live&room=cam1", "/ws/series"][number / 4 % 3];
-        let Ok(mut socket) = Socket::open(address, path, "", PATIENCE) else {
+        let Ok(mut socket) = Socket::open(address, path, "", TIMEOUT) else {
             attackers.ended.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(20));
             continue;
@@ -142,7 +142,7 @@ fn odd_frames(thread: usize, attackers: &Attackers) {
 
 fn random_bytes(thread: usize, attackers: &Attackers) {
     let mut number = thread;
-    while attackers.goes_on() {
+    while attackers.is_running() {
         number += THREADS;
         let port = PORTS[number / THREADS % PORTS.len()];
         let Some(mut stream) = attackers.connect(port, number % 5000) else {

@@ -4,8 +4,8 @@
 //! The script runs it in a separate network namespace, in which all of 10.77.0.0/16 is local, so that
 //! attackers have many addresses, and with a small file system for the hub's directory.
 
-use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
-use super::crowds::WAYS;
+use super::attackers::{Attackers, HUB, PORTS, THREADS, TIMEOUT};
+use super::connections::ATTACKS;
 use super::options::Attack;
 use crate::server::{self, Programs};
 use ocelli_testkit::feed::{Cameras, Feed};
@@ -35,12 +35,12 @@ const TOKEN: &str = "sk_token-of-the-attack-benchmark";
 /// # Errors
 /// The attacks can't be prepared.
 pub fn run(attack: &Attack, programs: &Programs) -> Result<Vec<String>> {
-    Siege(attack).run(programs)
+    NetworkAttacks(attack).run(programs)
 }
 
-struct Siege<'a>(&'a Attack);
+struct NetworkAttacks<'a>(&'a Attack);
 
-impl Siege<'_> {
+impl NetworkAttacks<'_> {
     fn run(&self, programs: &Programs) -> Result<Vec<String>> {
         let cameras = Cameras::start(Feed {
             cameras: CAMERAS,
@@ -60,14 +60,14 @@ impl Siege<'_> {
         let ids = (1..=CAMERAS).map(|number| format!("cam{number}"));
         let ids: Vec<String> = ids.collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        watcher.until_live(&ids, PATIENCE)?;
+        watcher.until_live(&ids, TIMEOUT)?;
         watcher.take();
         let before = (hub.descriptors(), hub.threads(), hub.resident_bytes());
         let mut bad = Vec::new();
         let mut rests = Vec::new();
         for round in 1..=ROUNDS {
             println!("round {round} of {ROUNDS}");
-            for (name, way) in WAYS {
+            for (name, way) in ATTACKS {
                 let fault = self.attack(name, way, &hub, &watcher);
                 bad.extend(fault.map(|fault| format!("{name}: {fault}")));
             }
@@ -76,13 +76,13 @@ impl Siege<'_> {
                     .err()
                     .map(|fault| format!("a full disk: {fault}")),
             );
-            let fault = verdict("a full disk", &watcher, "");
+            let fault = report_result("a full disk", &watcher, "");
             bad.extend(fault.map(|fault| format!("a full disk: {fault}")));
             println!("waiting until the hub has closed all connections");
-            let begun = Instant::now();
+            let started = Instant::now();
             let most = before.2 + before.2 / 2;
             let holds = || hub.descriptors() > before.0 + 20 || hub.resident_bytes() > most;
-            while holds() && begun.elapsed() < RECOVERY {
+            while holds() && started.elapsed() < RECOVERY {
                 thread::sleep(Duration::from_millis(200));
             }
             let after = (hub.descriptors(), hub.threads(), hub.resident_bytes());
@@ -94,7 +94,7 @@ impl Siege<'_> {
                 after.1,
                 before.2 as f64 / 1e6,
                 after.2 as f64 / 1e6,
-                begun.elapsed().as_secs_f64()
+                started.elapsed().as_secs_f64()
             );
             if after.0 > before.0 + 20 {
                 bad.push(format!("{} descriptors are still open", after.0 - before.0));
@@ -137,19 +137,19 @@ impl Siege<'_> {
             descriptors = descriptors.max(hub.descriptors());
             memory = memory.max(hub.resident_bytes());
         }
-        let new_client = Socket::open(hub.addr(), "/ws/cameras", "", PATIENCE).is_ok();
+        let new_client = Socket::open(hub.addr(), "/ws/cameras", "", TIMEOUT).is_ok();
         attackers.end();
         for thread in threads {
             let _ = thread.join();
         }
-        let beside = format!(
+        let details = format!(
             "{} connections, {} refused or ended, at most {descriptors} descriptors and {:.0} MB; a new client was {}",
             attackers.made.load(Ordering::Relaxed),
             attackers.ended.load(Ordering::Relaxed),
             memory as f64 / 1e6,
             if new_client { "served" } else { "not served" }
         );
-        verdict(name, watcher, &beside)
+        report_result(name, watcher, &details)
     }
 
     /// Fills the hub's file system while the hub runs, and then frees the space.
@@ -168,15 +168,15 @@ impl Siege<'_> {
             number += 1;
             let line = format!("{} {number}\n", 1_700_000_000_000_u64 + number);
             samples.write_all(line.as_bytes())?;
-            refused += u64::from(mint(hub, number)? >= 500);
+            refused += u64::from(create_key(hub, number)? >= 500);
             thread::sleep(Duration::from_millis(100));
         }
         drop(file);
         fs::remove_file(&filling)?;
         println!("  {refused} of {number} calls failed because the store can't write");
-        let begun = Instant::now();
-        while mint(hub, number + 1)? >= 300 {
-            if begun.elapsed() > RECOVERY {
+        let started = Instant::now();
+        while create_key(hub, number + 1)? >= 300 {
+            if started.elapsed() > RECOVERY {
                 return Err("the store still does not write after space was freed".into());
             }
             thread::sleep(Duration::from_millis(200));
@@ -186,10 +186,10 @@ impl Siege<'_> {
 }
 
 /// Prints whether the wall stayed live. Returns what was wrong.
-fn verdict(name: &str, watcher: &Watcher, beside: &str) -> Option<String> {
+fn report_result(name: &str, watcher: &Watcher, details: &str) -> Option<String> {
     let seen = watcher.take();
     println!(
-        "{name}: the wall's oldest picture {:.0} ms, longest gap {:.0} ms ({}), {} frames, {} disconnects\n  {beside}",
+        "{name}: the wall's oldest picture {:.0} ms, longest gap {:.0} ms ({}), {} frames, {} disconnects\n  {details}",
         seen.age.as_secs_f64() * 1e3,
         seen.gap.0.as_secs_f64() * 1e3,
         seen.gap.1,
@@ -218,9 +218,9 @@ fn configuration(cameras: &Cameras) -> Result<String> {
 }
 
 /// Creates a key, which the store must write. Returns the response status.
-fn mint(hub: &Hub, number: u64) -> Result<u16> {
+fn create_key(hub: &Hub, number: u64) -> Result<u16> {
     let mut stream = TcpStream::connect(hub.addr())?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let body = format!("{{\"room\":\"full{number}\"}}");
     let request = format!(
         "POST /api/v1/apps/live/ws-ingest HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\
@@ -229,8 +229,8 @@ fn mint(hub: &Hub, number: u64) -> Result<u16> {
         body.len()
     );
     stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).ok_or("no answer")?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    let status = response.split(' ').nth(1).ok_or("no answer")?;
     Ok(status.parse()?)
 }

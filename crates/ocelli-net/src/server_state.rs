@@ -22,7 +22,7 @@ const LOG_BURST: u32 = 20;
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Server state that all connections share.
-pub struct Front {
+pub struct ServerState {
     /// The Host and Origin policy.
     pub origin_policy: OriginPolicy,
     /// The trusted reverse proxies.
@@ -53,7 +53,7 @@ pub struct Front {
     pub ignored: AtomicU64,
 }
 
-impl Front {
+impl ServerState {
     /// Creates the state with this origin policy and the default limits.
     pub fn new(origin_policy: OriginPolicy, budgets: Budgets) -> Self {
         Self {
@@ -116,16 +116,16 @@ impl Front {
         }
     }
 
-    /// Logs and counts the failure of a connection. `asked` is whether it has sent a request: a
+    /// Logs and counts the failure of a connection. `has_requested` is whether it has sent a request: a
     /// connection that was idle after one is not counted as a header timeout.
-    pub fn connection_failed(&self, peer: SocketAddr, asked: bool, error: &hyper::Error) {
+    pub fn connection_failed(&self, peer: SocketAddr, has_requested: bool, error: &hyper::Error) {
         if error.is_parse_too_large() {
             let most = self.limits.header_size;
             let reason = format!("the header is longer than {most} bytes");
             self.refused(Refusal::HeaderSize, peer, &reason);
         } else if let Some(exceeded) = BudgetExceeded::cause_of(error) {
             self.refused(Refusal::Budget, peer, &exceeded.to_string());
-        } else if error.is_timeout() && !asked {
+        } else if error.is_timeout() && !has_requested {
             self.counts.refuse(Refusal::HeaderTimeout);
         }
         tracing::debug!(%peer, %error, "a connection failed");

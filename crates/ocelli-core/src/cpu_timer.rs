@@ -8,16 +8,16 @@ use std::time::Duration;
 
 /// A CPU time measurement of the current thread. It must end on the thread that began it.
 #[derive(Clone, Copy, Debug)]
-pub struct Work(Duration);
+pub struct CpuTimer(Duration);
 
-impl Work {
+impl CpuTimer {
     /// Starts the measurement.
-    pub fn begin() -> Self {
+    pub fn start() -> Self {
         Self(thread_time())
     }
 
     /// Returns the CPU time that this thread has spent since the start.
-    pub fn took(self) -> Duration {
+    pub fn elapsed(self) -> Duration {
         thread_time().saturating_sub(self.0)
     }
 }
@@ -36,12 +36,16 @@ mod tests {
 
     #[test]
     fn cpu_time_is_measured_and_waiting_is_not() {
-        let work = Work::begin();
-        while work.took() < Duration::from_millis(5) {
+        let timer = CpuTimer::start();
+        while timer.elapsed() < Duration::from_millis(5) {
             std::hint::spin_loop();
         }
-        let (work, begun) = (Work::begin(), Instant::now());
+        let (timer, started) = (CpuTimer::start(), Instant::now());
         thread::park_timeout(Duration::from_millis(50));
-        assert!(work.took() < begun.elapsed() / 2, "{:?}", work.took());
+        assert!(
+            timer.elapsed() < started.elapsed() / 2,
+            "{:?}",
+            timer.elapsed()
+        );
     }
 }

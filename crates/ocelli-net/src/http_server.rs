@@ -5,12 +5,12 @@
 
 use crate::connection::{Connection, ConnectionFacts};
 use crate::counts::Refusal;
-use crate::front::Front;
 use crate::limits::Limits;
 use crate::origin_policy::PublicUrl;
 use crate::outgoing::{Flow, Outgoing, UNKNOWN};
 use crate::plain::plain;
 use crate::request::Peer;
+use crate::server_state::ServerState;
 use crate::tls::Opened;
 use axum::body::Body;
 use axum::extract::{Extension, State};
@@ -25,7 +25,7 @@ use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ocelli_core::{ChargeHandle, Work};
+use ocelli_core::{ChargeHandle, CpuTimer};
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -60,11 +60,11 @@ pub struct PortRoutes {
 impl PortRoutes {
     /// Creates the routes of a port. `plaintext_routes` are also reachable without TLS on a TLS
     /// port, because a device fetches the authority's certificate before it trusts it.
-    pub fn new(routes: Router, plaintext_routes: Router, front: Arc<Front>) -> Self {
+    pub fn new(routes: Router, plaintext_routes: Router, server_state: Arc<ServerState>) -> Self {
         Self {
             routes,
             plaintext_routes: plaintext_routes
-                .fallback_service(routing::any(redirect_to_https).with_state(front)),
+                .fallback_service(routing::any(redirect_to_https).with_state(server_state)),
         }
     }
 }
@@ -72,7 +72,7 @@ impl PortRoutes {
 /// Redirects a plain HTTP request on a TLS port to HTTPS. Upgrades and methods other than GET and
 /// HEAD are refused.
 async fn redirect_to_https(
-    State(front): State<Arc<Front>>,
+    State(server_state): State<Arc<ServerState>>,
     Extension(peer): Extension<Peer>,
     request: Request<Body>,
 ) -> Response {
@@ -94,7 +94,7 @@ async fn redirect_to_https(
         _ => {
             let reason = "this port speaks TLS: use https:// and wss://";
             if upgrade {
-                front.refused(Refusal::Handshake, peer.remote, reason);
+                server_state.refused(Refusal::Handshake, peer.remote, reason);
             }
             plain(StatusCode::BAD_REQUEST, reason)
         }
@@ -105,11 +105,11 @@ async fn redirect_to_https(
 pub async fn serve(
     connection: Connection,
     mut facts: ConnectionFacts,
-    front: Arc<Front>,
+    server_state: Arc<ServerState>,
     port_routes: PortRoutes,
 ) {
-    let Some(tls) = front.tls.clone() else {
-        let handler = RequestHandler::new(front, port_routes.routes, facts);
+    let Some(tls) = server_state.tls.clone() else {
+        let handler = RequestHandler::new(server_state, port_routes.routes, facts);
         return http1(connection, handler).await;
     };
     let opened = match tls.open(connection).await {
@@ -124,21 +124,21 @@ pub async fn serve(
         Opened::Plain(connection) => {
             http1(
                 connection,
-                RequestHandler::new(front, port_routes.plaintext_routes, facts),
+                RequestHandler::new(server_state, port_routes.plaintext_routes, facts),
             )
             .await;
         }
         Opened::Http1(connection) => {
             http1(
                 connection,
-                RequestHandler::new(front, port_routes.routes, facts),
+                RequestHandler::new(server_state, port_routes.routes, facts),
             )
             .await;
         }
         Opened::Http2(connection) => {
             http2(
                 connection,
-                RequestHandler::new(front, port_routes.routes, facts),
+                RequestHandler::new(server_state, port_routes.routes, facts),
             )
             .await;
         }
@@ -157,21 +157,21 @@ pub fn bounded(limits: &Limits) -> http1::Builder {
 }
 
 async fn http1(connection: Connection, handler: RequestHandler) {
-    let (front, remote) = (handler.front.clone(), handler.connection.remote);
+    let (server_state, remote) = (handler.server_state.clone(), handler.connection.remote);
     let requests = handler.requests.clone();
-    let http = bounded(&front.limits)
+    let http = bounded(&server_state.limits)
         .serve_connection(TokioIo::new(connection), handler)
         .with_upgrades();
     if let Err(error) = http.await {
-        front.connection_failed(remote, requests.count.load(Relaxed) > 0, &error);
+        server_state.connection_failed(remote, requests.count.load(Relaxed) > 0, &error);
     }
 }
 
 async fn http2(connection: Connection, handler: RequestHandler) {
-    let (front, remote) = (handler.front.clone(), handler.connection.remote);
-    let (limits, requests) = (&front.limits, handler.requests.clone());
+    let (server_state, remote) = (handler.server_state.clone(), handler.connection.remote);
+    let (limits, requests) = (&server_state.limits, handler.requests.clone());
     let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
-    let streams = Streams::new(front.tasks.clone());
+    let streams = Streams::new(server_state.tasks.clone());
     let handler = Http2Handler {
         handler,
         streams: streams.clone(),
@@ -199,7 +199,7 @@ async fn http2(connection: Connection, handler: RequestHandler) {
         tokio::select! {
             ended = http.as_mut() => {
                 if let Err(error) = ended {
-                    front.connection_failed(remote, requests.count.load(Relaxed) > 0, &error);
+                    server_state.connection_failed(remote, requests.count.load(Relaxed) > 0, &error);
                 }
                 return;
             }
@@ -264,16 +264,16 @@ struct Requests {
 /// Answers the requests of one connection.
 #[derive(Clone)]
 struct RequestHandler {
-    front: Arc<Front>,
+    server_state: Arc<ServerState>,
     router: Router,
     connection: ConnectionFacts,
     requests: Arc<Requests>,
 }
 
 impl RequestHandler {
-    fn new(front: Arc<Front>, router: Router, connection: ConnectionFacts) -> Self {
+    fn new(server_state: Arc<ServerState>, router: Router, connection: ConnectionFacts) -> Self {
         Self {
-            front,
+            server_state,
             router,
             connection,
             requests: Arc::default(),
@@ -282,17 +282,22 @@ impl RequestHandler {
 
     /// Determines the client address, the host and the page origin of a request.
     fn identify(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
-        let (front, mut peer) = (&self.front, Peer::over(&self.connection));
+        let (server_state, mut peer) = (&self.server_state, Peer::over(&self.connection));
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-        let default_secure = front.origin_policy.public().map(PublicUrl::is_secure);
-        front.proxies.apply(&mut peer, headers, default_secure);
-        match front
+        let default_secure = server_state
+            .origin_policy
+            .public()
+            .map(PublicUrl::is_secure);
+        server_state
+            .proxies
+            .apply(&mut peer, headers, default_secure);
+        match server_state
             .origin_policy
             .identify(version, uri, headers, &mut peer)
         {
             Ok(()) => Ok(peer),
             Err((status, reason)) => {
-                front.refused(Refusal::Host, peer.remote, &reason);
+                server_state.refused(Refusal::Host, peer.remote, &reason);
                 Err((status, reason))
             }
         }
@@ -309,7 +314,7 @@ impl RequestHandler {
         let client = peer_result
             .as_ref()
             .map_or(self.connection.remote, |peer| peer.remote);
-        let account = self.front.outgoing.of(client.ip());
+        let account = self.server_state.outgoing.of(client.ip());
         // An upgrade has no response body; a whole fleet of devices may connect at once.
         let expected = match request.headers().contains_key(UPGRADE) {
             true => 0,
@@ -351,7 +356,7 @@ impl RequestHandler {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
         if headers.contains_key(CONTENT_SECURITY_POLICY) {
-            headers.append(CONTENT_SECURITY_POLICY, self.front.framing.clone());
+            headers.append(CONTENT_SECURITY_POLICY, self.server_state.framing.clone());
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -364,7 +369,7 @@ type ResponseFuture = Charged<Result<http::Response<Outgoing>, Infallible>>;
 impl RequestHandler {
     fn start(&self, request: Request<Incoming>, flow: Option<Arc<Flow>>) -> ResponseFuture {
         let count = self.requests.count.fetch_add(1, Relaxed) + 1;
-        let last = count >= self.front.limits.requests_per_connection;
+        let last = count >= self.server_state.limits.requests_per_connection;
         self.requests.received.notify_one();
         let (handler, charge_handle) = (self.clone(), self.connection.charge_handle.clone());
         Charged::new(
@@ -377,18 +382,18 @@ impl RequestHandler {
 /// The response to a request. The CPU time of producing it is charged to the budget of its
 /// connection.
 pub struct Charged<T> {
-    answer: Pin<Box<dyn Future<Output = T> + Send>>,
+    response: Pin<Box<dyn Future<Output = T> + Send>>,
     charge_handle: ChargeHandle,
 }
 
 impl<T> Charged<T> {
-    /// Charges the CPU time of `answer` to `charge_handle`.
+    /// Charges the CPU time of `response` to `charge_handle`.
     pub fn new(
-        answer: impl Future<Output = T> + Send + 'static,
+        response: impl Future<Output = T> + Send + 'static,
         charge_handle: ChargeHandle,
     ) -> Self {
         Self {
-            answer: Box::pin(answer),
+            response: Box::pin(response),
             charge_handle,
         }
     }
@@ -398,9 +403,9 @@ impl<T> Future for Charged<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let work = Work::begin();
-        let polled = self.answer.as_mut().poll(cx);
-        self.charge_handle.charge(work.took());
+        let timer = CpuTimer::start();
+        let polled = self.response.as_mut().poll(cx);
+        self.charge_handle.charge(timer.elapsed());
         polled
     }
 }

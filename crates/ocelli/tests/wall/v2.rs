@@ -160,7 +160,7 @@ async fn credit_is_additive_and_limited_to_8() {
     );
     // A newer picture is waiting. It is fetched first: the hub may send it between two of
     // the messages below, and the credit that it costs would then be filled up again.
-    wall.say(json!({ "cmd": "credit", "add": { "cam": 1 } }))
+    wall.send_command(json!({ "cmd": "credit", "add": { "cam": 1 } }))
         .await;
     assert_eq!(wall.settle().await.len(), 1);
     for add in [5u32, 5, u32::MAX] {

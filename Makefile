@@ -1,7 +1,7 @@
 # Ocelli's commands. `make help` lists them.
 #
-# The targets only call scripts/*.sh. The browser part is built before any
-# Rust, because the binary embeds web/dist.
+# The targets only call scripts/*.sh. The web client is built before any Rust
+# code, because the binary embeds web/dist.
 
 .DEFAULT_GOAL := help
 .PHONY: help run build web test test-rust test-web test-api test-e2e bench bench-tab fuzz attack soak lint fmt setup setup-test clean
@@ -17,7 +17,7 @@ help: ## list all targets
 	@echo
 	@echo '  make run ARGS="rtsp://user:password@10.0.0.7/stream1 yard=http://10.0.0.8/mjpeg"   show these cameras'
 	@echo '  make bench ARGS="--seconds 2 --only 1x50"                                          a shorter benchmark'
-	@echo '  make fuzz ARGS="600 wall jpeg"                                                     ten minutes for each of these'
+	@echo '  make fuzz ARGS="600 wall jpeg"                                                     ten minutes for each of these targets'
 
 run: ## install missing packages, build, start on http://127.0.0.1:8080 (the demo, ocelli.toml, or ARGS)
 	@scripts/run.sh
@@ -25,7 +25,7 @@ run: ## install missing packages, build, start on http://127.0.0.1:8080 (the dem
 build: ## build the release binary, target/release/ocelli
 	@scripts/build.sh
 
-web: ## build the browser part, web/dist
+web: ## build the web client, web/dist
 	@scripts/web.sh
 
 test: ## all checks: formatting, lints, Rust tests, TypeScript checks, unit tests, browser tests
@@ -34,7 +34,7 @@ test: ## all checks: formatting, lints, Rust tests, TypeScript checks, unit test
 test-rust: ## only the Rust tests (ARGS goes to cargo test)
 	@scripts/test.sh rust
 
-test-web: ## only the checks and unit tests of the browser part
+test-web: ## only the checks and unit tests of the web client
 	@scripts/test.sh web
 
 test-api: ## only the HTTP API, tested against its description with schemathesis
@@ -52,7 +52,7 @@ bench-tab: ## many cameras in one tab of a real browser (TAB_SECONDS, TAB_WRITE)
 fuzz: ## fuzz every parser of network input (ARGS: seconds each, then targets)
 	@scripts/fuzz.sh
 
-attack: ## attack a hub in a separate network namespace; its wall must stay live
+attack: ## attack a hub in a separate network namespace; the wall must stay live
 	@scripts/attack.sh
 
 soak: ## all features at once with a fault every few seconds, 20 minutes (ARGS="--minutes 3" shortens it)

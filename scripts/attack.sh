@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Attacks a hub: first single hostile peers, over plain and TLS connections, next to cameras,
-# a viewer and /health; then thousands of connections and a full disk, with a small file system
-# as the hub's directory. It takes about 15 minutes in a separate network namespace, which no
-# traffic leaves. ARGS="--only rtsp,pings" runs the attacks whose family or name contains one
+# Attacks a hub: first individual hostile peers, over plain and TLS connections, next to
+# cameras, a viewer and /health; then thousands of connections and a full disk, with a small
+# file system as the hub's directory. Runs for about 15 minutes in a separate network namespace
+# that no traffic leaves. ARGS="--only rtsp,pings" runs the attacks whose family or name contains one
 # of these words ("siege" is the second part); ARGS="--seconds 30" lengthens the second part.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -21,7 +21,7 @@ fi
 scripts/setup.sh test
 unshare -rnm true 2>/dev/null ||
     fail "this needs user, network and mount namespaces (unshare -rnm). Run it as root, or allow unprivileged user namespaces in the kernel."
-# Ten thousand connections, with one end in each of two programs.
+# Two processes each hold one end of ten thousand connections.
 [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 12000 ] ||
     fail "this needs 12000 open files, but ulimit -Hn is $(ulimit -Hn). Raise it (as root: ulimit -Hn 65536) and run this again."
 scripts/build.sh

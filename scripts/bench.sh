@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benchmarks: compares the hub, the bare loop and go2rtc in one run.
+# Benchmarks: compares the hub, the bare loop and go2rtc in one run.
 # `ARGS="--write docs/benchmarks.md"` writes the tables and the plot; `--help` lists all options.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -14,7 +14,7 @@ directory=$(cd "$directory" && pwd)
 go2rtc=1.9.14
 peer=$directory/go2rtc-$go2rtc/go2rtc
 # fetch_go2rtc: builds go2rtc with a recent Go. Some module proxies serve a version but not the
-# list of versions that `go install` requests; then it is built from the module's sources.
+# list of versions that `go install` requests. In that case it is built from the module's sources.
 fetch_go2rtc() {
     local sources
     mkdir -p "${peer%/*}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the release binary, with the browser part embedded.
+# Builds the release binary, with the web client embedded.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Functions shared by the scripts. Sourced, not run; changes to the
-# repository's root.
+# Functions shared by the scripts, which source this file. It changes to the
+# root of the repository.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -103,7 +103,7 @@ read_patterns() {
         fail "scripts/prose-patterns.txt: not an extended regular expression"
 }
 
-# Reads the names of files; prints what was found. Fails if there is anything.
+# Reads file names on standard input and prints all matches. Fails if there are any.
 check() {
     local file line own next both i found=0
     shopt -s nocasematch
@@ -141,7 +141,7 @@ tracked() {
         done
 }
 
-# Checks planted files: wording must be found on the lines that say so, and nowhere else.
+# Checks sample files: the wording must be found on the lines marked FOUND, and nowhere else.
 self_test() {
     local directory expected found
     directory=$(mktemp -d)

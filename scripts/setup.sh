@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the packages that are missing for running (`setup.sh run`) or testing
 # (`setup.sh test`). Lists them before it installs them. Does not install Rust
-# and Node.js: the other scripts check for those.
+# or Node.js: the other scripts check for those.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -38,7 +38,7 @@ test)
     need_command curl curl
     need_command nc netcat-openbsd
     need_command openssl openssl
-    # The firmware of the boards is compiled for this machine and run against the hub.
+    # The board firmware is compiled for this machine and run against the hub.
     need_command g++ g++
     need_command ip iproute2
     need_command unshare util-linux
@@ -78,6 +78,6 @@ fi
 say "Installing these missing packages with ${as_root[*]:+sudo }apt-get:"
 printf '  %s\n' "${missing[@]}"
 as_root+=(env DEBIAN_FRONTEND=noninteractive)
-# If the package lists cannot be refreshed, the present ones may still work.
-"${as_root[@]}" apt-get update -q || say "note: the package lists could not be refreshed; using the present ones."
+# If the package lists cannot be refreshed, the existing ones may still work.
+"${as_root[@]}" apt-get update -q || say "note: the package lists could not be refreshed; using the existing ones."
 "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"

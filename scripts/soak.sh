@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The soak test: all features at once with a fault every few seconds, for 20 minutes or
-# ARGS="--minutes 3". The hub has a small separate file system, so that a full disk affects
+# Soak test: all features at once with a fault every few seconds, for 20 minutes or as long as
+# ARGS="--minutes 3" sets. The hub has a small separate file system, so that a full disk affects
 # only the hub.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"

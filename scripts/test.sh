@@ -2,8 +2,8 @@
 # Runs all tests or one part of them: `test.sh [all|rust|web|api|e2e]`. Prints a
 # heading and the time of each part; stops at the first failure.
 #
-# The browser tests use the binary that `cargo test` has just built. The tree is
-# thus compiled once for clippy, which only checks, and once for the tests.
+# The browser tests use the binary that `cargo test` has just built, so the tree is
+# compiled only twice: once for clippy, which only checks, and once for the tests.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -23,7 +23,7 @@ finish() {
     if [ "$status" -eq 0 ]; then
         printf 'all passed in %d s\n' $((SECONDS - started))
     else
-        # The failure is far up in the output by now, and CI shows only the end.
+        # Repeats the failures at the end, because CI shows only the end of the output.
         failures
         printf 'FAILED: %s (exit %d, after %d s)\n' "${current:-preparation}" "$status" $((SECONDS - started)) >&2
     fi
@@ -60,8 +60,8 @@ rust_tests() {
     env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
 }
 
-# Sets OCELLI_BIN to the binary of the Rust tests. After they have run, the binary
-# exists; building it separately would compile its libraries again, with fewer features.
+# Sets OCELLI_BIN to the binary that the Rust tests have built. Building it separately
+# would compile its libraries again, with fewer features.
 binary() {
     [ "$what" = all ] || cargo build --locked -p ocelli
     local directory=${CARGO_TARGET_DIR:-target}
@@ -80,7 +80,7 @@ e2e() {
 }
 
 # The cost of a frame as a multiple of the bare loop, for the tested binary. It detects
-# a hub that copies or queues, also on a busy machine. `make bench` measures the speed.
+# a hub that copies or queues, even on a busy machine. `make bench` measures the speed.
 ratios() {
     binary
     cargo build --locked -p ocelli-bench
@@ -93,7 +93,7 @@ prose() {
     scripts/prose.sh
 }
 
-# websocat, a WebSocket client for the tests of devices. Debian has no package of it.
+# websocat, a WebSocket client for the tests of devices. Debian has no package for it.
 install_websocat() {
     [ -x target/websocat/bin/websocat ] || command -v websocat >/dev/null ||
         cargo install --quiet --locked --root target/websocat --target-dir target/websocat/build \

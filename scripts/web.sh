@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the browser part into web/dist, unless that is newer than all its
+# Builds the web client into web/dist, unless it is newer than all its
 # sources. `web.sh modules` only installs the packages.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -7,16 +7,16 @@
 require_node
 cd web
 
-# npm writes this file last, so it has the time of the installation.
+# npm writes this file last, so its time is that of the installation.
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     npm ci --no-audit --no-fund
 fi
 [ "${1:-}" != modules ] || exit 0
 
-# The stamp has the start time of a build, and is moved into place when the
-# build has finished: an interrupted build does not count.
+# The stamp has the start time of a build. It is moved into place when the build
+# has finished, so an interrupted build does not count.
 stamp=node_modules/.ocelli-build
-# Directories count too: removing a file makes its directory newer.
+# Directories are compared too: removing a file makes its directory newer.
 changed() {
     find . \( -name node_modules -o -name dist -o -name test-results -o -name e2e \) -prune \
         -o -path . -o -newer "$stamp" -print -quit

@@ -22,7 +22,7 @@ export default tseslint.config(
     rules: {
       eqeqeq: 'error',
       'no-console': 'error',
-      // Numbers in messages are what people read; only objects and undefined are mistakes there.
+      // Numbers are readable in messages; only objects and undefined are mistakes there.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // One-line handlers are clearer without braces around a call that returns nothing.
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],

@@ -8,8 +8,8 @@ import { sharedHead } from './build/shared-head.ts';
 const PAGES = ['index', 'play', 'sign-in', 'settings', 'plot', 'live', 'publish'];
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
-const elementsAreServed: Plugin = {
-  name: 'elements-are-served',
+const externalElements: Plugin = {
+  name: 'external-elements',
   apply: 'build',
   enforce: 'pre',
   resolveId(source) {
@@ -22,7 +22,7 @@ export default defineConfig({
   root: here('app'),
   base: '/',
   publicDir: false,
-  plugins: [elementsAreServed, sharedHead, svelte({ configFile: here('svelte.config.js') })],
+  plugins: [externalElements, sharedHead, svelte({ configFile: here('svelte.config.js') })],
   build: {
     outDir: here('dist'),
     emptyOutDir: true,

@@ -1,4 +1,4 @@
-// Unit tests, without browser, sockets or sleeping.
+// Unit tests, without a browser, sockets or sleeps.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

@@ -18,7 +18,7 @@ pub const VIEWERS: usize = 20;
 pub const SERIES: usize = 20;
 /// Interval at which each source writes a sample.
 pub const PACE: Duration = Duration::from_millis(10);
-/// Timeout of waiting for a message.
+/// Timeout for one message.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The results.
@@ -43,7 +43,7 @@ pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
         let (address, ready) = (hub.main(), ready.clone());
         viewers.push(thread::spawn(move || {
             let opened = Viewer::open(address);
-            // Also after a failed connection, so that the others do not wait.
+            // Also after a failed connection, so that the others do not wait forever.
             ready.wait();
             opened?
                 .pull(started, SERIES * each)

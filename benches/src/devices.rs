@@ -16,14 +16,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Numbers of devices. The first is a figure from the plans of other projects, the second is the
-/// target.
+/// Numbers of devices. The first is from the plans of other projects; the second is the target.
 pub const DEVICES: [usize; 3] = [615, 2500, 4000];
 pub const VIEWERS: usize = 50;
 const FPS: u32 = 8;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Token of the benchmark's own hub, which listens on loopback and runs only for the benchmark.
-const TOKEN: &str = "sk_of-the-benchmark-and-of-nobody-else";
+const TOKEN: &str = "sk_token-of-the-device-benchmark";
 
 /// The results of a run.
 #[derive(Clone, Copy)]
@@ -37,14 +36,14 @@ pub struct DevicesSample {
     pub cpu: f64,
     /// Share of the sent frames that the hub received.
     pub received_frames: f64,
-    /// Devices whose connection broke.
+    /// Devices that lost their connection.
     pub lost: u64,
     /// Latency from the hub's receipt to the viewer.
     pub received: Spread,
     /// Memory of the hub per device, in bytes.
     pub memory: f64,
-    /// Reconnect storm: all devices connect again at once while the hub still holds their old
-    /// connections. The time until it has a picture of each over its new connection.
+    /// Duration of a reconnect storm, in which all devices connect again at once while the hub still
+    /// holds their old connections: the time until it has a picture of each over the new one.
     pub reconnect_time: Duration,
 }
 
@@ -126,7 +125,7 @@ fn call(stream: &mut TcpStream, line: &str, body: &str) -> Result<String> {
     Ok(String::from_utf8(body)?)
 }
 
-/// Creates a key for each camera from `cam1` on.
+/// Creates this many keys, for the cameras `cam1`, `cam2` and so on.
 fn create_keys(hub: SocketAddr, count: usize) -> Result<Vec<String>> {
     let mut stream = TcpStream::connect(hub)?;
     stream.set_nodelay(true)?;
@@ -212,8 +211,8 @@ fn connect(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     ready(stream)
 }
 
-/// All devices reconnect at once and send a picture, as after a power cut. The old connections stay
-/// open and silent.
+/// Reconnects all devices at once, as after a power cut, and sends a picture from each. The old
+/// connections stay open and silent. Returns the time until the hub has all pictures.
 fn reconnect_all(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
     old.stop_sending();
     let before = received_frames(hub)?;

@@ -1,5 +1,5 @@
 //! A source of samples that records what it wrote and when, and later checks that the hub still has
-//! it: no sample that was written a second before a fault may be lost.
+//! it: no sample that was written at least a second before a fault may be lost.
 
 use ocelli_testkit::Result;
 use ocelli_testkit::socket::Socket;
@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 struct State {
     /// The x values written since the last check, and their times.
     written: Vec<(u64, Instant)>,
-    /// The number of the series. Each process of the hub gets a new series, so that none is thinned.
+    /// The number of the series. Each hub process gets a new series, so that none is thinned.
     series: u32,
 }
 
@@ -31,7 +31,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Writes to this port for samples, and reconnects when necessary.
+    /// Writes to the hub's port for samples, and reconnects when necessary.
     pub fn start(port: SocketAddr) -> Self {
         let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
         let (into, end) = (state.clone(), ending.clone());

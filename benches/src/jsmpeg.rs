@@ -1,6 +1,6 @@
-//! The cost of forwarding MPEG-1: a program that produces pictures, one ffmpeg that encodes them, and
-//! viewers of the stream, compared with a bare loop that sends the same number of messages of the
-//! same mean length.
+//! The cost of forwarding MPEG-1: a program produces pictures, one ffmpeg encodes them, and viewers
+//! receive the stream. It is compared with a bare loop that sends the same number of messages of
+//! the same mean length.
 
 use crate::load::Load;
 use crate::runs::{TIMEOUT, Times};
@@ -225,5 +225,5 @@ fn encoder(hub: &Hub) -> Result<u32> {
     let encoder = children
         .iter()
         .find(|child| child.command.contains("mpeg1video"));
-    Ok(encoder.ok_or("no ffmpeg encodes MPEG-1")?.pid)
+    Ok(encoder.ok_or("no ffmpeg process encodes MPEG-1")?.pid)
 }

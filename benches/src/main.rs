@@ -54,7 +54,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The runs other than the scenarios.
+/// The runs that are not scenarios.
 const OTHERS: [&str; 7] = [
     "memory",
     "slow",
@@ -156,7 +156,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The binaries that the arguments name.
+/// Returns the binaries that the arguments name, or `None` without a hub.
 fn programs(arguments: &Arguments) -> Result<Option<Programs>> {
     raise_descriptor_limit()?;
     let found = |path: Option<&Path>| path.map(Path::canonicalize).transpose();
@@ -300,7 +300,7 @@ fn others(
         report.start(&start::measure(programs)?);
     }
     if wanted("jsmpeg") {
-        // Twenty viewers add a few milliseconds of CPU per second.
+        // A longer run, because twenty viewers add only a few ms of CPU per second.
         let times = Times {
             counted: counted * 4,
             ..times
@@ -331,7 +331,7 @@ fn others(
         let mut rows = Vec::new();
         for rendition in RENDITIONS {
             eprintln!("renditions: {}", rendition.title);
-            // A key frame comes every other second.
+            // Key frames are two seconds apart.
             let sample = renditions::measure(&rendition, &camera, programs, counted * 2)?;
             rows.push((rendition, sample));
         }

@@ -290,7 +290,7 @@ impl Report {
     }
 
     pub fn renditions(&mut self, rows: &[(Rendition, RenditionSample)]) {
-        self.line("\n### The JPEG of a camera that sends H.264 or H.265\n");
+        self.line("\n### JPEG renditions of an H.264 or H.265 camera\n");
         self.line(
             "One RTSP camera of 1080p at 15 fps and 4 Mbit/s, with a key frame every two seconds, and one viewer \
              (further viewers need no further ffmpeg). CPU in % of one core. The age is now minus the frame's capture \
@@ -320,7 +320,7 @@ impl Report {
     pub fn telemetry(&mut self, rows: &[(&str, usize, telemetry::Sample)]) {
         self.line("\n### Samples per second\n");
         self.line(
-            "Six million lines of a time and a number with two decimal places, sent as fast as they are read. The \
+            "Six million lines of a time and a number with two decimal places, sent as fast as the reader accepts them. The \
              bare reader searches for line ends, with one thread per source. The hub parses the numbers and stores all \
              of them, in memory and in its file. Memory is the growth of the hub's proportional set size; each series' \
              newest 512 samples are not packed.\n",
@@ -343,7 +343,7 @@ impl Report {
         let each = 1000.0 / PACE.as_millis() as f64;
         self.line(&format!(
             "\n{PULLING} viewers of {SERIES} series with {each} samples per second each, requesting the next batch as \
-             soon as one is read; all got every sample once. From a source's write until a viewer has read the batch: \
+             soon as one is read; each got every sample exactly once. From a source's write until a viewer has read the batch: \
              median {:.2} ms, p99 {:.2} ms, max {:.1} ms; {:.1} samples per batch; {:.0} % of one core.",
             batches.latency.median.as_secs_f64() * 1e3,
             batches.latency.p99.as_secs_f64() * 1e3,

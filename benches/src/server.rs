@@ -104,7 +104,11 @@ pub fn hub_as_configured(
 
 fn start(builder: HubBuilder) -> Result<Hub> {
     builder.try_start().map_err(|(status, stderr)| {
-        format!("it did not start ({status:?}):\n{}", stderr.join("\n")).into()
+        format!(
+            "the process did not start ({status:?}):\n{}",
+            stderr.join("\n")
+        )
+        .into()
     })
 }
 

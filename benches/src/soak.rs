@@ -25,22 +25,22 @@ const HTTP: usize = 2;
 const DEVICES: usize = 20;
 const WATCHED: [&str; 4] = ["cam1", "cam2", "rtsp", "pi"];
 const FROZEN: usize = 20;
-const TOKEN: &str = "sk_of-the-soak-and-of-nobody-else";
+const TOKEN: &str = "sk_token-of-the-soak-test";
 /// Time in which everything must recover after a fault. It is longer than the hub's longest wait.
 const RECOVERY: Duration = Duration::from_secs(40);
 /// Time after which a camera without frames no longer counts as live.
 const NOTICE_TIME: Duration = Duration::from_secs(1);
-/// Time between a full disk and the next kill. Samples that could not be written meanwhile are
-/// written in rounds.
+/// Time between a full disk and the next kill. The store writes the samples that it missed over
+/// several rounds.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 
-/// A soak, run by `make soak`.
+/// The soak test, run by `make soak`.
 #[derive(Args)]
 pub struct Soak {
     /// The hub's directory, on a separate small file system
     #[arg(long)]
     directory: PathBuf,
-    /// The libfaketime library; without it no clock is stepped
+    /// The libfaketime library; without it the clock is not stepped
     #[arg(long)]
     faketime: Option<PathBuf>,
     /// Duration in minutes
@@ -79,7 +79,7 @@ const FAULTS: [Fault; 9] = [
 /// The hub is restarted only in the last of this many rounds, so that growth can be detected.
 const ROUNDS_OF_A_LIFE: usize = 2;
 
-/// All running parts of the soak.
+/// All running parts of the soak test.
 struct Stage<'a> {
     programs: &'a Programs,
     soak: &'a Soak,
@@ -109,7 +109,7 @@ impl Drop for Fleet {
 }
 
 impl Soak {
-    /// Runs the soak.
+    /// Runs the soak test.
     ///
     /// # Errors
     /// The message lists what did not recover, grew, or was lost.
@@ -210,7 +210,7 @@ impl Soak {
     }
 }
 
-/// Returns a port that is free now and after each restart.
+/// Returns an address with a free port, which stays the same across restarts.
 fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
@@ -256,7 +256,7 @@ impl Stage<'_> {
         }
         let (wall, jsmpeg) = (self.wall.take(), self.jsmpeg.take());
         println!(
-            "{after}: live again {:.1} s later; longest gap {:.1} s ({}), {} + {} breaks",
+            "{after}: live again {:.1} s later; longest gap {:.1} s ({}), {} + {} disconnects",
             started.elapsed().as_secs_f64(),
             wall.gap.0.as_secs_f64(),
             wall.gap.1,
@@ -369,8 +369,8 @@ impl Stage<'_> {
                 self.wait_for_recovery(fault)?;
                 match ended {
                     Some((status, _)) if status.success() => {}
-                    Some((status, _)) => return Err(format!("it ended with {status}").into()),
-                    None => return Err("it did not end within 5 s".into()),
+                    Some((status, _)) => return Err(format!("the hub ended with {status}").into()),
+                    None => return Err("the hub did not end within 5 s".into()),
                 }
             }
             Fault::Killed => {
@@ -383,7 +383,7 @@ impl Stage<'_> {
                 let left = children.iter().filter(|child| child.is_alive());
                 let left: Vec<_> = left.map(|child| child.name.clone()).collect();
                 if !left.is_empty() {
-                    return Err(format!("it left {left:?} behind").into());
+                    return Err(format!("child processes of the hub still run: {left:?}").into());
                 }
             }
         }
@@ -401,7 +401,7 @@ impl Stage<'_> {
         Ok((time.parse::<f64>()? - now_micros() as f64) / 1e6)
     }
 
-    /// Restarts the hub and checks for the samples from before the restart.
+    /// Restarts the hub and checks that it still has the samples from before the restart.
     fn wait_for_recovery(&mut self, fault: Instant) -> Result<()> {
         let (series, written): (String, BTreeSet<u64>) = self.journal.start_series(fault);
         self.hub = Some(start(self.soak, self.programs, &self.config, &self.clock)?);

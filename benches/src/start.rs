@@ -75,7 +75,8 @@ fn start(programs: &Programs, config: &Path) -> Result<Hub> {
 }
 
 fn idle(programs: &Programs) -> Result<(u64, Duration)> {
-    // Port 9 is the discard service, if one is running. No viewer requests these cameras.
+    // No viewer requests these cameras, so the address does not matter. Port 9 is the discard
+    // service.
     let config = Config::of((0..IDLE).map(|_| "http://127.0.0.1:9/mjpeg".to_owned()))?;
     let mut times = Vec::new();
     let mut held = 0;

@@ -14,7 +14,7 @@ const SAMPLES: usize = 6_000_000;
 /// Numbers of sources that send them.
 pub const SOURCES: [usize; 2] = [1, 1000];
 /// Token for reading the number of received samples from the hub.
-const TOKEN: &str = "sk_for_the_benchmark_alone";
+const TOKEN: &str = "sk_token_of_the_sample_benchmark";
 /// Timeout of a run.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -37,7 +37,7 @@ pub fn bare() -> Result<()> {
     for stream in listener.incoming() {
         let stream = stream?;
         thread::spawn(move || {
-            // After an error the connection ends without an answer.
+            // After an error the connection ends without a count.
             let _ = count_lines(stream);
             // The thread is kept, because the CPU time of ended threads can't be read.
             loop {
@@ -78,7 +78,7 @@ pub fn measure_bare(sources: usize) -> Result<Sample> {
     let address: SocketAddr = line.trim().parse()?;
     let open = connect(address, sources)?;
     let started = Instant::now();
-    // It answers with its count once it has read to the end.
+    // The reader answers with its count after the end of the input.
     let counted = send(open, true)?;
     if counted != SAMPLES + sources {
         return Err(format!("the bare reader counted {counted} lines").into());
@@ -172,7 +172,7 @@ fn speed(wall: Duration, cpu: Duration, memory: Option<u64>) -> Sample {
     }
 }
 
-/// Connects this many sources, which have sent only their names.
+/// Connects this many sources and sends only their names.
 fn connect(address: SocketAddr, sources: usize) -> Result<Vec<TcpStream>> {
     let mut open = Vec::new();
     for source in 0..sources {
@@ -183,8 +183,8 @@ fn connect(address: SocketAddr, sources: usize) -> Result<Vec<TcpStream>> {
     Ok(open)
 }
 
-/// Sends all samples over these connections, with four threads. Returns the count of the other side,
-/// if it counts.
+/// Sends all samples over these connections, with four threads. Returns the reader's count, or 0 if
+/// it does not count.
 fn send(mut open: Vec<TcpStream>, counts: bool) -> Result<usize> {
     let each = SAMPLES / open.len().max(1);
     let share = open.len().div_ceil(4).max(1);

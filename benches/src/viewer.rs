@@ -1,4 +1,4 @@
-//! One viewer with minimal cost: it checks what arrives and discards it.
+//! One viewer with minimal cost: it checks each frame and discards it.
 
 use crate::scenario::Sink;
 use crate::tally::Tally;
@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Timeout that is longer than any response should take, including the camera's first frame.
+/// Timeout that is longer than any response should take, including a camera's first frame.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Sink {
@@ -97,7 +97,7 @@ impl Viewer {
         if matches!(self.sink, Sink::V2 { .. })
             && !head.contains("sec-websocket-protocol: ocelli.v2")
         {
-            return Err("ocelli.v2 was not granted".into());
+            return Err("the server did not accept ocelli.v2".into());
         }
         if self.sink.is_multipart() && head.contains("transfer-encoding: chunked") {
             self.chunks = Some(Chunks::default());

@@ -1,9 +1,9 @@
-"""A camera program as the Raspberry Pi's: raw YUV 4:2:0 frames on standard output.
+"""A camera program like the Raspberry Pi's: raw YUV 4:2:0 frames on standard output.
 
-The lowest twelfth of each picture is 32 blocks, from left to right the bits 31 to 0
-of ms since the epoch: white for 1, black for 0. Arguments: WIDTH HEIGHT FPS, then any
-of stride=N (rows are padded to N bytes, the padding is white noise), frames=N (then
-it ends as end= says), end=exit|wedge|partial, flood (as fast as it can).
+The bottom twelfth of each picture has 32 blocks: bits 31 to 0, from left to right, of
+the ms since the epoch; white is 1, black is 0. Arguments: WIDTH HEIGHT FPS, then any
+of stride=N (pads rows to N bytes with white noise), frames=N (ends after N frames, as
+end= selects), end=exit|wedge|partial, flood (writes as fast as possible).
 """
 
 import os

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Cameras for the tests: GStreamer's RTSP server with test pictures.
 
-Prints `port N` as its first line and then answers lines on standard input:
+Prints `port N` as its first line and then answers these commands on standard input:
 
-    sessions [/mount]   ->  sessions N    viewers that are playing now
-    opened [/mount]     ->  opened N      plays since the start
-    tunnels             ->  tunnels N     connections that are open now
+    sessions [/mount]   ->  sessions N    viewers that are playing
+    opened [/mount]     ->  opened N      PLAY requests since the start, one per session
+    tunnels             ->  tunnels N     open connections
 
-It ends when standard input does, so it never outlives the test that began it.
+It exits when its standard input is closed, so it never outlives the test that started it.
 """
 
 import argparse
@@ -29,9 +29,9 @@ def parse_arguments():
     parser.add_argument("--port", default="0")
     parser.add_argument("--size", default="320x240")
     parser.add_argument("--fps", type=int, default=15)
-    parser.add_argument("--keys", type=int, default=15, help="frames from key frame to key frame")
-    parser.add_argument("--bitrate", type=int, default=1000, help="of H.264 and H.265, in kbit/s")
-    parser.add_argument("--pattern", default="ball", help="of videotestsrc")
+    parser.add_argument("--keys", type=int, default=15, help="key frame interval, in frames")
+    parser.add_argument("--bitrate", type=int, default=1000, help="bitrate of H.264 and H.265, in kbit/s")
+    parser.add_argument("--pattern", default="ball", help="pattern of videotestsrc")
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
@@ -39,7 +39,7 @@ def parse_arguments():
 
 
 def pipelines(arguments):
-    """The mounts, each with its pipeline."""
+    """Returns the pipeline of each mount."""
     width, height = arguments.size.split("x")
     fps, keys, rate = arguments.fps, arguments.keys, arguments.bitrate
 
@@ -83,9 +83,9 @@ def pipelines(arguments):
 def set_clock(source):
     """Paints the next picture of /clock in one of 16 shades of grey, 16 apart.
 
-    Which one is the wall clock in tenths of a second, modulo 16: a test reads
-    the time of capture, to a tenth, from any pixel. The shade is set when the
-    picture before it leaves, so it is up to one frame interval early.
+    The shade is the wall-clock time in tenths of a second, modulo 16, so a test can
+    read the capture time, to a tenth, from any pixel. It is set when the previous
+    picture leaves, so it is up to one frame interval early.
     """
     shade = int(time.time() * 10) % 16 * 16 + 8
     source.set_property("foreground-color", 0xFF000000 | shade << 16 | shade << 8 | shade)
@@ -93,7 +93,7 @@ def set_clock(source):
 
 
 def refuse_seeking(_pad, probe):
-    """Reports the source as not seekable, which the test source itself does not do.
+    """Reports the source as not seekable, because the test source does not.
 
     Each new viewer's PLAY has a Range header. Without this the server would seek the
     shared pipeline, which disturbs the other viewers and sometimes hangs the server.
@@ -118,7 +118,7 @@ def configure(_factory, media):
 
 
 class Viewers:
-    """The connected clients, and the mounts they are playing."""
+    """The connected clients and the mounts that they are playing."""
 
     def __init__(self, server):
         self.lock = threading.Lock()
@@ -166,7 +166,7 @@ class Viewers:
 
 
 def mount_of(context):
-    """/h264 of rtsp://host:port/h264/stream=0."""
+    """Returns the mount of a request: /h264 for rtsp://host:port/h264/stream=0."""
     return "/" + context.uri.abspath.strip("/").split("/")[0]
 
 

@@ -12,7 +12,7 @@ constexpr uint32_t kBackoff[] = {1, 2, 4, 8, 15, 30, 60};
 constexpr uint32_t kBackoffSteps = sizeof kBackoff / sizeof *kBackoff;
 // A connection that lasted this long resets the backoff.
 constexpr uint32_t kGood = 60 * kSecond;
-// Delays for errors that need a change of the key or the hub's settings.
+// Delays after errors that only a change of the key or of the hub's settings fixes.
 constexpr uint32_t kWrongKey = 300 * kSecond;
 constexpr uint32_t kNotNow = 60 * kSecond;
 // Another device connected later with the same key; it keeps the connection.
@@ -56,7 +56,7 @@ const char* string_end(const char* at, const char* end) {
 }
 
 // The value of a field of the outermost object: a string without its quotes, or a
-// number. Other values of the hub's messages are not needed here.
+// number. Values of other types are not needed here.
 Piece field(const char* message, std::size_t length, const char* name) {
   const char* at = message;
   const char* const end = message + length;

@@ -1,6 +1,6 @@
 // Protocol logic of a device that pushes JPEG to Ocelli, in plain C++17 without
 // Arduino, sockets or a clock. The sketch and the test on a computer both drive
-// it: they pass it events with the time, and query the next action.
+// it: they pass it timestamped events and query the next action.
 //
 // The camera, the network and the framing of messages do not belong here.
 #pragma once
@@ -12,7 +12,7 @@ namespace ocelli {
 
 // Settings of a device. All times are in ms.
 struct Settings {
-  // Desired frames a second; the hub may allow fewer.
+  // Desired frames per second; the hub may allow fewer.
   uint32_t fps = 8;
   // Interval of stats messages.
   uint32_t stats_interval = 30000;
@@ -42,7 +42,7 @@ enum class Reason {
 
 class Device {
  public:
-  // `seed` differs between boards, so that a fleet does not reconnect in step.
+  // `seed` must differ between boards, so that a fleet does not reconnect all at once.
   Device(const Settings& settings, uint32_t seed);
 
   // Events.

@@ -2,7 +2,7 @@
 //
 // Needs the ESP32 core for Arduino and the library "WebSockets" by Markus Sattler
 // (Links2004/arduinoWebSockets). Fill in settings.h first. device.cpp decides what is sent
-// and when; this file contains the camera, Wi-Fi and the socket.
+// and when; this file handles the camera, Wi-Fi and the socket.
 
 #include <Arduino.h>
 #include <WebSocketsClient.h>
@@ -32,7 +32,7 @@ constexpr uint32_t kPong = 3000;
 constexpr uint8_t kMissed = 2;
 // Reconnect interval of the library; device.cpp decides when it may connect.
 constexpr unsigned long kReconnect = 500;
-// Certificates have a validity period, so the board needs the present time.
+// Certificates have a validity period, so the board needs the current time.
 constexpr time_t kClockIsSet = 1700000000;
 
 WebSocketsClient web_socket;
@@ -81,13 +81,13 @@ void on_event(WStype_t type, uint8_t* payload, size_t length) {
       // Also called for every failed attempt.
       device->disconnected(now);
       // The library does not expose the close code; the error message before it has the reason.
-      Serial.printf("not connected (%s); next try in %lu ms\n", ocelli::name(device->reason()),
+      Serial.printf("not connected (%s); next attempt in %lu ms\n", ocelli::name(device->reason()),
                     static_cast<unsigned long>(device->wait()));
       break;
     case WStype_TEXT:
       device->text(reinterpret_cast<const char*>(payload), length, now);
       if (device->state() == ocelli::State::Ready) {
-        Serial.printf("ready: at most %lu frames a second\n",
+        Serial.printf("ready: at most %lu frames per second\n",
                       static_cast<unsigned long>(device->max_fps()));
       }
       break;

@@ -1,5 +1,5 @@
 // Fill in these settings. The dashboard and `POST /api/v1/apps/live/ws-ingest` show the
-// key only once. Keep this file secret when it contains your key.
+// key only once. Keep this file secret once it contains your key.
 #pragma once
 
 #define WIFI_SSID "your network"
@@ -11,7 +11,7 @@
 #define HUB_ROOM "cam1"
 #define HUB_KEY "wsk_…"
 
-// 1: encrypted (wss), with the certificate checked against HUB_CA. 0: plain ws, for a
+// 1: encrypted (wss), and the certificate is checked against HUB_CA. 0: plain ws, for a
 // trusted network; anyone in it can then read the key and the pictures.
 #ifndef HUB_TLS
 #define HUB_TLS 1
@@ -28,7 +28,7 @@ paste it here
 #define HUB_PORT 8080
 #endif
 
-// CCTV: 320 x 240, 8 frames a second. BALANCED: 640 x 480, 12 frames a second.
+// CCTV: 320 x 240, 8 frames per second. BALANCED: 640 x 480, 12 frames per second.
 #define PROFILE_CCTV 1
 #define PROFILE_BALANCED 2
 #ifndef PROFILE

@@ -1,10 +1,10 @@
-//! H.264 and H.265: surveying an access unit never panics, and a bare stream gives the same
-//! units however it is split, with each byte in one of them.
+//! H.264 and H.265: surveying an access unit never panics, and a raw stream gives the same
+//! units however it is split, in order and without gaps.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_media::annexb::{self, Splitter};
 use ocelli_core::Codec;
+use ocelli_media::annexb::{self, Splitter};
 
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let codec = if input.0 { Codec::H264 } else { Codec::H265 };

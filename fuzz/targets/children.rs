@@ -1,10 +1,10 @@
 //! SMJPEG and AVI output of ffmpeg: the pictures are the same however the input is split, and
-//! none is longer than the input.
+//! together they are no longer than the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_media::ffmpeg::{Avi, Smjpeg};
 use ocelli_core::{Budget, Budgets, PeerKind};
+use ocelli_media::ffmpeg::{Avi, Smjpeg};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -54,7 +54,8 @@ fn pictures(bytes: &[u8], cut: usize) -> [Vec<usize>; 2] {
     found
 }
 
-/// Polls `work` until it is ready. The input is always ready, and the budget after its turn.
+/// Polls `work` until it is ready. The input is always ready; only the budget returns pending, at
+/// the end of a turn.
 fn finish(work: impl Future<Output = ()>) {
     let mut work = pin!(work);
     let mut cx = Context::from_waker(Waker::noop());

@@ -1,9 +1,9 @@
-//! Bare H.264 or H.265 from a program: the pictures are the same however the input is split.
+//! Raw H.264 or H.265 from a program: the pictures are the same however the input is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_media::sources::bare_pictures;
 use ocelli_core::Codec;
+use ocelli_media::sources::bare_pictures;
 
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let codec = if input.0 { Codec::H264 } else { Codec::H265 };

@@ -1,4 +1,4 @@
-//! Responses of HTTP cameras: head, challenge and body are the same however the input is split.
+//! Responses from HTTP cameras: head, challenge and body are the same however the input is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

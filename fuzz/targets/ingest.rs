@@ -1,4 +1,4 @@
-//! Messages of devices: the headers of a JPEG, and statistics.
+//! Messages from devices: JPEG headers and statistics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Multipart streams of cameras: the parts are the same however the stream is split.
+//! Multipart streams from cameras: the parts are the same however the stream is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

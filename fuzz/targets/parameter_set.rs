@@ -1,11 +1,11 @@
-//! H.264 and H.265: the size of an access unit is that of one of its parameter sets, and is
-//! found regardless of the surrounding data.
+//! H.264 and H.265: the size of an access unit is the size in one of its parameter sets, and is
+//! found whatever data surrounds the set.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use ocelli_core::Codec;
 use ocelli_media::annexb;
 use ocelli_media::parameter_set;
-use ocelli_core::Codec;
 
 fuzz_target!(|input: (bool, &[u8])| {
     let (is_h265, bytes) = input;

@@ -1,7 +1,7 @@
-//! RTP packets of every codec: they give pictures, or the stream ends with a reason.
+//! RTP packets of every codec: they give pictures or an error, and never panic.
 //!
-//! The first byte selects the codec, the second is the length of its parameters, which come
-//! next. Packets follow, each preceded by its length and a byte of flags: whether it has the
+//! The first byte selects the codec, the second is the length of its parameters, which
+//! follow. Then come the packets, each preceded by its length and a byte of flags: whether it has the
 //! marker bit, begins a picture, follows a gap, or includes its own header.
 #![no_main]
 

@@ -28,20 +28,20 @@ test.each([
   'data:text/html,x',
   'http://[',
   '/sign-in?back=/sign-in',
-])('signing in never returns to %j', (wanted) => {
-  expect(returnAddress(`?back=${encodeURIComponent(wanted)}`, HUB)).toBe(`${HUB}/`);
+])('signing in never returns to %j', (requested) => {
+  expect(returnAddress(`?back=${encodeURIComponent(requested)}`, HUB)).toBe(`${HUB}/`);
 });
 
 test('signing in never returns to a path that parses as another host', () => {
-  for (const wanted of ['/.//evil.example', '/x/..//evil.example'])
-    expect(new URL(returnAddress(`?back=${encodeURIComponent(wanted)}`, HUB), HUB).origin).toBe(HUB);
+  for (const requested of ['/.//evil.example', '/x/..//evil.example'])
+    expect(new URL(returnAddress(`?back=${encodeURIComponent(requested)}`, HUB), HUB).origin).toBe(HUB);
   expect(returnAddress('?back=/.//evil.example', HUB)).toMatch(/^http:\/\/hub\.lan:8080\//);
 });
 
 test('the address of the sign-in page includes the return address', () => {
   expect(signInAddress({ pathname: '/', search: '', hash: '' })).toBe('/sign-in');
-  const made = signInAddress({ pathname: '/settings', search: '', hash: '#cameras/edit/yard%2Fcam1' });
-  expect(returnAddress(new URL(made, HUB).search, HUB)).toBe(`${HUB}/settings#cameras/edit/yard%2Fcam1`);
+  const address = signInAddress({ pathname: '/settings', search: '', hash: '#cameras/edit/yard%2Fcam1' });
+  expect(returnAddress(new URL(address, HUB).search, HUB)).toBe(`${HUB}/settings#cameras/edit/yard%2Fcam1`);
 });
 
 test('a hash parameter is read by its exact name', () => {
@@ -58,9 +58,9 @@ test.each<[string, PanelHash]>([
   ['#cameras', { panel: 'cameras', step: { kind: 'list' } }],
   ['#cameras/add', { panel: 'cameras', step: { kind: 'add' } }],
   ['#cameras/edit/yard%2Fadd', { panel: 'cameras', step: { kind: 'edit', id: 'yard/add' } }],
-])('%s is parsed and formatted', (hash, place) => {
-  expect(parseHash(hash)).toEqual(place);
-  expect(formatHash(place)).toBe(hash);
+])('%s is parsed and formatted', (hash, parsed) => {
+  expect(parseHash(hash)).toEqual(parsed);
+  expect(formatHash(parsed)).toBe(hash);
 });
 
 test.each([

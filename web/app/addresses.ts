@@ -3,20 +3,20 @@
 /** Returns the page to open after signing in. It is always on this hub, whatever `back` contains. */
 export function returnAddress(search: string, origin: string): string {
   const home = `${origin}/`;
-  const wanted = new URLSearchParams(search).get('back');
-  if (wanted === null) return home;
+  const requested = new URLSearchParams(search).get('back');
+  if (requested === null) return home;
   try {
-    const url = new URL(wanted, home);
-    // Return the whole address, not its path: the path may be "//elsewhere", which browsers read as a host.
+    const url = new URL(requested, home);
+    // Return the whole address, not its path: the path may be "//evil.example", which browsers parse as a host.
     return url.origin === origin && url.pathname !== '/sign-in' ? url.href : home;
   } catch {
     return home;
   }
 }
 
-/** Returns the address of the sign-in page that returns to `place` afterwards. */
-export function signInAddress(place: { pathname: string; search: string; hash: string }): string {
-  const back = `${place.pathname}${place.search}${place.hash}`;
+/** Returns the address of the sign-in page that returns to `page` afterwards. */
+export function signInAddress(page: { pathname: string; search: string; hash: string }): string {
+  const back = `${page.pathname}${page.search}${page.hash}`;
   return back === '/' ? '/sign-in' : `/sign-in?back=${encodeURIComponent(back)}`;
 }
 
@@ -25,7 +25,7 @@ export function hashParameter(hash: string, name: string): string | undefined {
   const found = hash
     .slice(1)
     .split('&')
-    .find((one) => one.startsWith(`${name}=`));
+    .find((pair) => pair.startsWith(`${name}=`));
   if (found === undefined || found.length === name.length + 1) return undefined;
   try {
     return decodeURIComponent(found.slice(name.length + 1));

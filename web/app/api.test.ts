@@ -1,18 +1,18 @@
 import { expect, test, vi } from 'vitest';
-import { ApiClient, part, ApiError, errorMessage } from './api.ts';
+import { ApiClient, encodeSegment, ApiError, errorMessage } from './api.ts';
 
-interface Sent {
+interface SentRequest {
   readonly url: string;
   readonly init: RequestInit;
 }
 
-/** A hub that gives every call the same answer. */
-function hub(answer: Response | Error) {
-  const sent: Sent[] = [];
+/** A hub that returns the same response to every call. */
+function hub(response: Response | Error) {
+  const sent: SentRequest[] = [];
   const signedOut = vi.fn();
   const send = (url: string, init: RequestInit): Promise<Response> => {
     sent.push({ url, init });
-    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer.clone());
+    return response instanceof Error ? Promise.reject(response) : Promise.resolve(response.clone());
   };
   const caller = new ApiClient(send as typeof fetch, signedOut);
   return { sent, signedOut, call: caller.call.bind(caller), all: caller.all.bind(caller) };
@@ -24,7 +24,7 @@ const refusal = (statusCode: number, message: string, headers?: HeadersInit): Re
     ...(headers && { headers }),
   });
 
-async function problem(promise: Promise<unknown>): Promise<ApiError> {
+async function failureOf(promise: Promise<unknown>): Promise<ApiError> {
   const error: unknown = await promise.then(
     () => undefined,
     (error: unknown) => error,
@@ -45,7 +45,7 @@ test('call returns the data of the envelope and sends a body as JSON', async () 
   });
 });
 
-test('a call without a body has no content type, and an empty answer is accepted', async () => {
+test('a call without a body has no content type, and an empty response is accepted', async () => {
   const { call, sent } = hub(new Response(null, { status: 204 }));
   expect(await call('DELETE', 'session')).toBeUndefined();
   expect(sent[0]?.init).not.toHaveProperty('body');
@@ -54,40 +54,40 @@ test('a call without a body has no content type, and an empty answer is accepted
 
 test('a refused call throws with the message from the hub', async () => {
   const { call, signedOut } = hub(refusal(409, 'app "yard" already exists'));
-  const fault = await problem(call('POST', 'apps', {}));
-  expect(fault.status).toBe(409);
-  expect(errorMessage(fault)).toBe('App "yard" already exists.');
+  const failure = await failureOf(call('POST', 'apps', {}));
+  expect(failure.status).toBe(409);
+  expect(errorMessage(failure)).toBe('App "yard" already exists.');
   expect(signedOut).not.toHaveBeenCalled();
 });
 
 test('an invalid field is named without its location', async () => {
   const { call } = hub(refusal(400, 'name in the body: it takes 1 to 64 characters'));
-  expect(errorMessage(await problem(call('POST', 'users', {})))).toBe('Name: it takes 1 to 64 characters.');
+  expect(errorMessage(await failureOf(call('POST', 'users', {})))).toBe('Name: it takes 1 to 64 characters.');
 });
 
-test('an answer that is not JSON is reported with its status', async () => {
+test('a response that is not JSON is reported with its status', async () => {
   const page = new Response('<h1>Bad gateway</h1>', { status: 502 });
-  expect(errorMessage(await problem(hub(page).call('GET', 'apps')))).toContain('502');
+  expect(errorMessage(await failureOf(hub(page).call('GET', 'apps')))).toContain('502');
 });
 
 test('an unreachable hub throws an ApiError', async () => {
-  const fault = await problem(hub(new TypeError('Failed to fetch')).call('GET', 'apps'));
-  expect(fault.status).toBe(0);
-  expect(errorMessage(fault)).toMatch(/does not answer/);
+  const failure = await failureOf(hub(new TypeError('Failed to fetch')).call('GET', 'apps'));
+  expect(failure.status).toBe(0);
+  expect(errorMessage(failure)).toMatch(/does not answer/);
 });
 
 test('a 401 ends the session, except for a wrong password or code', async () => {
-  const lost = hub(refusal(401, 'sign in'));
-  expect(errorMessage(await problem(lost.call('GET', 'users')))).toMatch(/no longer signed in/);
-  expect(lost.signedOut).toHaveBeenCalledOnce();
+  const expired = hub(refusal(401, 'sign in'));
+  expect(errorMessage(await failureOf(expired.call('GET', 'users')))).toMatch(/no longer signed in/);
+  expect(expired.signedOut).toHaveBeenCalledOnce();
   const wrong = hub(refusal(401, 'wrong'));
-  await problem(wrong.call('POST', 'session', {}));
+  await failureOf(wrong.call('POST', 'session', {}));
   expect(wrong.signedOut).not.toHaveBeenCalled();
   const code = hub(refusal(401, 'the code has expired'));
-  await problem(code.call('POST', 'setup', {}));
+  await failureOf(code.call('POST', 'setup', {}));
   expect(code.signedOut).not.toHaveBeenCalled();
   const list = hub(refusal(401, 'sign in'));
-  await problem(list.call('GET', 'sessions'));
+  await failureOf(list.call('GET', 'sessions'));
   expect(list.signedOut).toHaveBeenCalledOnce();
 });
 
@@ -97,40 +97,40 @@ test.each([
   ['90', 'in 2 minutes.'],
   ['840.2', 'in 15 minutes.'],
 ])('a Retry-After of %s seconds is shown as "%s"', async (seconds, expected) => {
-  const fault = await problem(
+  const failure = await failureOf(
     hub(refusal(429, 'too many attempts; try again in 7 s', { 'Retry-After': seconds })).call('GET', 'apps'),
   );
-  expect(errorMessage(fault)).toBe(`Too many attempts. Try again ${expected}`);
+  expect(errorMessage(failure)).toBe(`Too many attempts. Try again ${expected}`);
 });
 
 test('a 429 without Retry-After, or with a date, shows the message unchanged', async () => {
-  expect(errorMessage(await problem(hub(refusal(429, 'too many attempts')).call('GET', 'apps')))).toBe(
+  expect(errorMessage(await failureOf(hub(refusal(429, 'too many attempts')).call('GET', 'apps')))).toBe(
     'Too many attempts.',
   );
-  const dated = refusal(429, 'slower', { 'Retry-After': 'Wed, 21 Oct 2026 07:28:00 GMT' });
-  expect(errorMessage(await problem(hub(dated).call('GET', 'apps')))).toBe('Slower.');
+  const withDate = refusal(429, 'slower', { 'Retry-After': 'Wed, 21 Oct 2026 07:28:00 GMT' });
+  expect(errorMessage(await failureOf(hub(withDate).call('GET', 'apps')))).toBe('Slower.');
 });
 
 test('an internal error of the page is not shown', () => {
   expect(errorMessage(new TypeError('x is undefined'))).not.toContain('undefined');
 });
 
-test('part escapes every delimiter of an address', () => {
-  expect(part('yard/cam 1?x#y')).toBe('yard%2Fcam%201%3Fx%23y');
+test('encodeSegment escapes every delimiter of an address', () => {
+  expect(encodeSegment('yard/cam 1?x#y')).toBe('yard%2Fcam%201%3Fx%23y');
 });
 
 test('all joins the pages of a list', async () => {
   const items = Array.from({ length: 1200 }, (_, index) => index);
-  const asked: string[] = [];
+  const requested: string[] = [];
   const send = (path: string): Promise<Response> => {
-    asked.push(path);
+    requested.push(path);
     const { searchParams } = new URL(path, 'http://hub');
     const offset = Number(searchParams.get('offset'));
     const data = items.slice(offset, offset + Number(searchParams.get('limit')));
     return Promise.resolve(Response.json({ data, error: null, total: items.length }));
   };
   expect(await new ApiClient(send as typeof fetch, vi.fn()).all('tokens')).toEqual(items);
-  expect(asked).toHaveLength(3);
+  expect(requested).toHaveLength(3);
 });
 
 test('all requests a short list, or a list without a total, once', async () => {

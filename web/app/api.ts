@@ -1,13 +1,13 @@
 // The client for the hub's HTTP API. It unwraps the envelope and turns every failure into an ApiError with a readable
-// message. The types of requests and answers are in shapes.ts.
+// message. The types of requests and responses are in shapes.ts.
 
 const BASE = '/api/v1/';
-const ENDED = 'You are no longer signed in. Sign in again.';
-const UNREACHED = 'The hub does not answer. Check that it is running, then try again.';
+const SESSION_ENDED = 'You are no longer signed in. Sign in again.';
+const HUB_UNREACHABLE = 'The hub does not answer. Check that it is running, then try again.';
 
 /** A failed call. */
 export class ApiError extends Error {
-  /** The HTTP status; 0 if there was no answer. */
+  /** The HTTP status; 0 if there was no response. */
   readonly status: number;
   /** The seconds in `Retry-After`, if the hub sent it. */
   readonly retryAfter: number | undefined;
@@ -20,16 +20,16 @@ export class ApiError extends Error {
 }
 
 /** Calls for which a 401 means a wrong password or code, not a missing session. */
-const OPENERS = ['session', 'session/password', 'setup'];
+const CREDENTIAL_PATHS = ['session', 'session/password', 'setup'];
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
 /** The page size for long lists. */
-const PAGE = 500;
+const PAGE_SIZE = 500;
 
-interface Answer<T> {
+interface Envelope<T> {
   readonly data: T;
-  /** The length of the whole list, if the answer is one page of it. */
+  /** The length of the whole list, if the response is one page of it. */
   readonly total?: number;
 }
 
@@ -44,48 +44,51 @@ export class ApiClient {
   }
 
   async call<T>(method: Method, path: string, body?: unknown): Promise<T> {
-    return (await this.#ask<T>(method, path, body))?.data as T;
+    return (await this.#request<T>(method, path, body))?.data as T;
   }
 
   /** Returns a whole list, page by page. */
   async all<T>(path: string): Promise<T[]> {
     const items: T[] = [];
-    const window = path.includes('?') ? '&' : '?';
+    const separator = path.includes('?') ? '&' : '?';
     for (;;) {
-      const answer = await this.#ask<T[]>('GET', `${path}${window}limit=${PAGE}&offset=${items.length}`);
-      const more = answer?.data ?? [];
-      items.push(...more);
-      if (more.length === 0 || items.length >= (answer?.total ?? 0)) return items;
+      const envelope = await this.#request<T[]>(
+        'GET',
+        `${path}${separator}limit=${PAGE_SIZE}&offset=${items.length}`,
+      );
+      const page = envelope?.data ?? [];
+      items.push(...page);
+      if (page.length === 0 || items.length >= (envelope?.total ?? 0)) return items;
     }
   }
 
-  async #ask<T>(method: Method, path: string, body?: unknown): Promise<Answer<T> | undefined> {
+  async #request<T>(method: Method, path: string, body?: unknown): Promise<Envelope<T> | undefined> {
     const request: RequestInit = { method, cache: 'no-store', credentials: 'same-origin' };
     if (body !== undefined) {
       request.body = JSON.stringify(body);
       request.headers = { 'Content-Type': 'application/json' };
     }
     let response: Response;
-    let answer: unknown;
+    let envelope: unknown;
     try {
       response = await this.#send(BASE + path, request);
       const text = await response.text();
-      answer = text === '' ? undefined : parse(text);
+      envelope = text === '' ? undefined : parse(text);
     } catch {
-      throw new ApiError(0, UNREACHED);
+      throw new ApiError(0, HUB_UNREACHABLE);
     }
-    if (response.ok) return answer as Answer<T> | undefined;
-    if (response.status === 401 && !OPENERS.includes(path)) {
+    if (response.ok) return envelope as Envelope<T> | undefined;
+    if (response.status === 401 && !CREDENTIAL_PATHS.includes(path)) {
       this.#signedOut();
-      // The hub's message mentions tokens, which is for programs.
-      throw new ApiError(401, ENDED);
+      // The hub's message mentions tokens, which only programs use.
+      throw new ApiError(401, SESSION_ENDED);
     }
-    throw new ApiError(response.status, reason(response.status, answer), wait(response.headers));
+    throw new ApiError(response.status, reason(response.status, envelope), retryAfterOf(response.headers));
   }
 }
 
-/** Escapes text for use as a part of an address. */
-export function part(text: string): string {
+/** Escapes text for use as one segment of a path. */
+export function encodeSegment(text: string): string {
   return encodeURIComponent(text);
 }
 
@@ -93,15 +96,15 @@ export function part(text: string): string {
 export function errorMessage(error: unknown): string {
   if (!(error instanceof ApiError)) return 'Something went wrong on this page. Reload it and try again.';
   const { retryAfter } = error;
-  // The hub's message gives the time in seconds; `lasting` makes it readable.
+  // The hub's message gives the time in seconds; `formatWait` makes it readable.
   const message =
     retryAfter === undefined ? error.message : error.message.replace(/[;,.]? try again in \d+ s$/, '');
   // "name in the body: …" is meant for programs.
   const short = message.replace(' in the body:', ':');
   // Messages of the API start with a lowercase letter.
   const sentence = short.charAt(0).toUpperCase() + short.slice(1);
-  const ended = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
-  return retryAfter !== undefined ? `${ended} Try again in ${lasting(retryAfter)}.` : ended;
+  const punctuated = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
+  return retryAfter !== undefined ? `${punctuated} Try again in ${formatWait(retryAfter)}.` : punctuated;
 }
 
 function parse(text: string): unknown {
@@ -112,20 +115,20 @@ function parse(text: string): unknown {
   }
 }
 
-function reason(status: number, answer: unknown): string {
+function reason(status: number, envelope: unknown): string {
   const message =
-    typeof answer === 'object' && answer !== null && 'message' in answer ? answer.message : undefined;
+    typeof envelope === 'object' && envelope !== null && 'message' in envelope ? envelope.message : undefined;
   if (typeof message === 'string' && message !== '') return message;
-  // The answer is not from the hub, but for example from a proxy in front of it.
+  // The response is not from the hub but, for example, from a proxy in front of it.
   return `The server answered with status ${status} and no reason. Check the connection to the hub and try again`;
 }
 
-function wait(headers: Headers): number | undefined {
+function retryAfterOf(headers: Headers): number | undefined {
   const seconds = Number(headers.get('Retry-After') ?? 'none');
   return Number.isFinite(seconds) && seconds >= 0 ? Math.ceil(seconds) : undefined;
 }
 
-function lasting(seconds: number): string {
+function formatWait(seconds: number): string {
   if (seconds <= 1) return '1 second';
   if (seconds < 90) return `${seconds} seconds`;
   return `${Math.ceil(seconds / 60)} minutes`;

@@ -1,7 +1,7 @@
 // State of user actions and of lists loaded from the hub, for use in components.
 import { errorMessage } from './api.ts';
 
-/** One user action: whether it is running, and why it failed last. */
+/** One user action: whether it is running, and the error of the last run. */
 export class Attempt {
   pending = $state(false);
   fault = $state('');
@@ -26,7 +26,7 @@ export class Attempt {
 /** A list from the hub, as of the last successful refresh. */
 export class Listing<T> {
   items = $state.raw<readonly T[]>([]);
-  listed = $state(false);
+  loaded = $state(false);
   fault = $state('');
   readonly #load: () => Promise<readonly T[]>;
 
@@ -38,7 +38,7 @@ export class Listing<T> {
   async refresh(): Promise<void> {
     try {
       this.items = await this.#load();
-      this.listed = true;
+      this.loaded = true;
       this.fault = '';
     } catch (error) {
       this.fault = errorMessage(error);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { failureTexts } from './camera-text.ts';
 
 const NOW = 10_000_000;
-const failed = (reason: string, before: number) => ({ reason, at: NOW - before });
+const failed = (reason: string, age: number) => ({ reason, at: NOW - age });
 
 test('the current failure is shown once, with its time', () => {
   expect(failureTexts({ reason: null, lastFailure: null }, NOW)).toEqual([]);

@@ -1,11 +1,11 @@
 // Copies text to the clipboard, also outside a secure context (a hub on plain http in a local network).
 
 /**
- * Copies the text. Returns true on success. `near` is an element inside the open dialog, if any: elements outside a modal
+ * Copies the text. Returns true on success. `anchor` is an element inside the open dialog, if any: elements outside a modal
  * dialog cannot be selected.
  */
-export async function copyText(text: string, near: Element): Promise<boolean> {
-  // Missing in older browsers and, on plain http, in all browsers. The types do not say so.
+export async function copyText(text: string, anchor: Element): Promise<boolean> {
+  // Missing in older browsers and, on plain http, in all browsers. The type definitions do not include this.
   const clipboard = navigator.clipboard as Clipboard | undefined;
   if (clipboard) {
     try {
@@ -15,16 +15,16 @@ export async function copyText(text: string, near: Element): Promise<boolean> {
       // Blocked for this page. Copying a selection may still work.
     }
   }
-  return copyBySelection(text, near);
+  return copyBySelection(text, anchor);
 }
 
-function copyBySelection(text: string, near: Element): boolean {
+function copyBySelection(text: string, anchor: Element): boolean {
   const focused = document.activeElement;
   const field = document.createElement('textarea');
   field.value = text;
   field.readOnly = true;
-  field.className = 'unseen';
-  (near.closest('dialog') ?? document.body).append(field);
+  field.className = 'visually-hidden';
+  (anchor.closest('dialog') ?? document.body).append(field);
   field.select();
   let copied: boolean;
   try {

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import {
   deviceSummary,
   droppedSummary,
-  figures,
+  reportedNumbers,
   firmwareSettings,
   publishLink,
   shortRoom,
-  tryLine,
+  testCommand,
 } from './device-text.ts';
 import type { ConnectedDevice } from './shapes.ts';
 
@@ -21,7 +21,7 @@ const device = (fields: Partial<ConnectedDevice>): ConnectedDevice => ({
   ...fields,
 });
 
-test('the firmware settings have every value that the hub knows', () => {
+test('the firmware settings contain every value that the hub can fill in', () => {
   expect(firmwareSettings('http://10.0.0.2:8080', 'live', KEY)).toBe(
     '#define HUB_HOST "10.0.0.2"\n#define HUB_APP "live"\n#define HUB_ROOM "door"\n#define HUB_KEY "wsk_abc"\n' +
       '#define HUB_TLS 0\n#define HUB_PORT 8080\n',
@@ -38,18 +38,22 @@ test('the key is in the hash of the publish link', () => {
 });
 
 test('the test command names the app unless it is the default', () => {
-  expect(tryLine('http://h', 'live', KEY)).toBe(
+  expect(testCommand('http://h', 'live', KEY)).toBe(
     'OCELLI_KEY=wsk_abc ocelli simulate --url http://h --room door',
   );
-  expect(tryLine('http://h', 'yard', { ...KEY, room: 'north-door' })).toContain(
+  expect(testCommand('http://h', 'yard', { ...KEY, room: 'north-door' })).toContain(
     ' --app yard --room north-door',
   );
   expect(shortRoom('live', 'live-door')).toBe('door');
 });
 
-test('a device is described by the figures it reports', () => {
+test('a device is described by the numbers it reports', () => {
   const stats = JSON.stringify({ type: 'stats', fps: 12.04, rssi: -61, heapFree: 41232, note: 'x' });
-  expect(figures(device({ lastStatsJson: stats }))).toEqual({ fps: 12.04, rssi: -61, heapFree: 41232 });
+  expect(reportedNumbers(device({ lastStatsJson: stats }))).toEqual({
+    fps: 12.04,
+    rssi: -61,
+    heapFree: 41232,
+  });
   expect(deviceSummary(device({ lastStatsJson: stats }), 300_000)).toBe(
     '12 fps · -61 dBm · 40 KiB free · up 5 min',
   );

@@ -1,6 +1,6 @@
 // Texts about devices that push, and the settings and commands generated for them.
 import type { NewStreamKey, ConnectedDevice, StreamKey } from './shapes.ts';
-import { span } from './wording.ts';
+import { formatDuration } from './wording.ts';
 
 /** A device's key, with its app. */
 export interface DeviceKey extends StreamKey {
@@ -30,21 +30,21 @@ export function firmwareSettings(origin: string, app: string, key: NewStreamKey)
 
 /** Returns the link for a phone or laptop. The key is in the hash, which browsers do not send to servers. */
 export function publishLink(origin: string, app: string, key: NewStreamKey): string {
-  const given = new URLSearchParams({ app, room: shortRoom(app, key.room), key: key.streamKey });
-  return `${origin}/publish#${given.toString()}`;
+  const parameters = new URLSearchParams({ app, room: shortRoom(app, key.room), key: key.streamKey });
+  return `${origin}/publish#${parameters.toString()}`;
 }
 
 /**
  * Returns the command that tests a key without a device. The key is passed in the environment, so it does not appear in
  * process lists.
  */
-export function tryLine(origin: string, app: string, key: NewStreamKey): string {
-  const elsewhere = app === 'live' ? '' : ` --app ${app}`;
-  return `OCELLI_KEY=${key.streamKey} ocelli simulate --url ${origin}${elsewhere} --room ${shortRoom(app, key.room)}`;
+export function testCommand(origin: string, app: string, key: NewStreamKey): string {
+  const appOption = app === 'live' ? '' : ` --app ${app}`;
+  return `OCELLI_KEY=${key.streamKey} ocelli simulate --url ${origin}${appOption} --room ${shortRoom(app, key.room)}`;
 }
 
 /** Returns the numeric fields of the device's last stats message. */
-export function figures(device: ConnectedDevice): Readonly<Record<string, number>> {
+export function reportedNumbers(device: ConnectedDevice): Readonly<Record<string, number>> {
   let stats: unknown;
   try {
     stats = JSON.parse(device.lastStatsJson ?? '{}');
@@ -60,20 +60,20 @@ export function figures(device: ConnectedDevice): Readonly<Record<string, number
 
 /** Describes a device in one line: frame rate, signal strength, free memory, uptime of the connection. */
 export function deviceSummary(device: ConnectedDevice, now: number): string {
-  const { fps, rssi, heapFree } = figures(device);
-  const words = [
+  const { fps, rssi, heapFree } = reportedNumbers(device);
+  const parts = [
     fps === undefined ? undefined : `${Math.round(fps * 10) / 10} fps`,
     rssi === undefined ? undefined : `${rssi} dBm`,
     heapFree === undefined ? undefined : `${Math.round(heapFree / 1024)} KiB free`,
-    `up ${span(now - device.connectedAt)}`,
+    `up ${formatDuration(now - device.connectedAt)}`,
   ];
-  return words.filter((word) => word !== undefined).join(' · ');
+  return parts.filter((part) => part !== undefined).join(' · ');
 }
 
 /** Describes a device's dropped frames; empty if there are none. */
 export function droppedSummary({ aboveRate, notJpeg }: ConnectedDevice): string {
-  const words = [];
-  if (aboveRate > 0) words.push(`${aboveRate.toLocaleString('en')} above the app's rate`);
-  if (notJpeg > 0) words.push(`${notJpeg.toLocaleString('en')} not JPEG`);
-  return words.length === 0 ? '' : `Dropped: ${words.join(', ')}`;
+  const parts = [];
+  if (aboveRate > 0) parts.push(`${aboveRate.toLocaleString('en')} above the app's rate`);
+  if (notJpeg > 0) parts.push(`${notJpeg.toLocaleString('en')} not JPEG`);
+  return parts.length === 0 ? '' : `Dropped: ${parts.join(', ')}`;
 }

@@ -2,7 +2,7 @@
 
 /** Focuses the heading of the current view. */
 export function focusHeading(): void {
-  const heading = document.querySelector<HTMLElement>('main .once h3, main h2');
+  const heading = document.querySelector<HTMLElement>('main .new-secret h3, main h2');
   heading?.setAttribute('tabindex', '-1');
   heading?.focus();
 }

@@ -1,13 +1,13 @@
-// The messages of the ingest protocol, for a page that pushes: docs/reference/ingest-protocol.md.
+// The messages of the ingest protocol, for a page that acts as a device: docs/reference/ingest-protocol.md.
 
-/** The hub accepts frames, with these limits. */
+/** The `ready` message: the hub accepts frames within these limits. */
 export interface Ready {
   readonly room: string;
   readonly maxFps: number;
   readonly maxFrameBytes: number;
 }
 
-/** A message from the hub: it accepts frames, or the reason why it does not. */
+/** A message from the hub: that it accepts frames, or the reason for a refusal. */
 export type HubMessage = { readonly ready: Ready } | { readonly refused: string };
 
 export function parseHubMessage(text: string): HubMessage | undefined {
@@ -18,8 +18,8 @@ export function parseHubMessage(text: string): HubMessage | undefined {
     return undefined;
   }
   if (typeof message !== 'object' || message === null) return undefined;
-  const { type, room, maxFps, maxFrameBytes, message: why } = message as Record<string, unknown>;
-  if (type === 'error' && typeof why === 'string') return { refused: why };
+  const { type, room, maxFps, maxFrameBytes, message: reason } = message as Record<string, unknown>;
+  if (type === 'error' && typeof reason === 'string') return { refused: reason };
   if (type !== 'ready' || typeof maxFps !== 'number' || typeof maxFrameBytes !== 'number') return undefined;
   return { ready: { room: typeof room === 'string' ? room : '', maxFps, maxFrameBytes } };
 }
@@ -34,46 +34,49 @@ export function ingestAddress(origin: string, app: string, room: string, key: st
 
 export interface CloseReason {
   /** The text to show. */
-  readonly words: string;
+  readonly text: string;
   /** Seconds to wait before reconnecting; null if the user has to act first. */
-  readonly pause: number | null;
+  readonly retrySeconds: number | null;
   /** Whether the frames must be smaller. */
-  readonly smaller?: boolean;
+  readonly reduceSize?: boolean;
 }
 
 /** Returns what a close code means for the publisher. `message` is the hub's error message, if it sent one. */
 export function explainClose(code: number, message: string | undefined): CloseReason {
-  const because = (words: string): string => (message === undefined ? words : sentence(message));
+  const messageOr = (text: string): string => (message === undefined ? text : sentence(message));
   switch (code) {
     case 4401:
       return {
-        words: because('The key is wrong or was revoked. Create a new one in Settings → Devices.'),
-        pause: null,
+        text: messageOr('The key is wrong or was revoked. Create a new one in Settings → Devices.'),
+        retrySeconds: null,
       };
     case 4409:
       return {
-        words:
-          'Another device is using this key and has replaced this one. Use a separate key for each device.',
-        pause: null,
+        text: 'Another device is using this key and has replaced this one. Use a separate key for each device.',
+        retrySeconds: null,
       };
     case 1000:
-      return { words: because('This camera was stopped on the hub.'), pause: null };
+      return { text: messageOr('This camera was stopped on the hub.'), retrySeconds: null };
     case 4403:
-      return { words: because('The hub accepts no more cameras in this app.'), pause: 60 };
+      return { text: messageOr('The hub accepts no more cameras in this app.'), retrySeconds: 60 };
     case 4429:
-      return { words: because('Too many attempts with wrong keys from this address.'), pause: 60 };
+      return { text: messageOr('Too many attempts with wrong keys from this address.'), retrySeconds: 60 };
     case 4413:
-      return { words: 'The pictures were too large. They are sent smaller now.', pause: 1, smaller: true };
+      return {
+        text: 'The pictures were too large. They are sent smaller now.',
+        retrySeconds: 1,
+        reduceSize: true,
+      };
     case 4408:
-      return { words: 'The hub received no picture for too long.', pause: 1 };
+      return { text: 'The hub received no picture for too long.', retrySeconds: 1 };
     case 1001:
-      return { words: 'The hub is shutting down.', pause: 2 };
+      return { text: 'The hub is shutting down.', retrySeconds: 2 };
     default:
-      return { words: because('The hub cannot be reached.'), pause: 1 };
+      return { text: messageOr('The hub cannot be reached.'), retrySeconds: 1 };
   }
 }
 
 function sentence(text: string): string {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+  const capitalized = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(capitalized) ? capitalized : `${capitalized}.`;
 }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { distance, firstPanels, fromAddress, moved, toAddress, type Panel } from './live-layout.ts';
+import {
+  describeDifference,
+  defaultPanels,
+  parsePanels,
+  movePanel,
+  formatPanels,
+  type Panel,
+} from './live-layout.ts';
 
 const panels: Panel[] = [
   { kind: 'camera', id: 'yard/gate' },
@@ -9,19 +16,19 @@ const panels: Panel[] = [
 
 describe('the live layout', () => {
   it('keeps the order of panels in the address', () => {
-    expect(fromAddress(`#${toAddress(panels)}`)).toEqual(panels);
-    expect(fromAddress('#nonsense&camera=')).toEqual([]);
-    expect(fromAddress(`#${'camera=a&'.repeat(100)}`).length).toBe(32);
+    expect(parsePanels(`#${formatPanels(panels)}`)).toEqual(panels);
+    expect(parsePanels('#nonsense&camera=')).toEqual([]);
+    expect(parsePanels(`#${'camera=a&'.repeat(100)}`).length).toBe(32);
   });
 
   it('moves a panel by one place', () => {
-    expect(moved(panels, 0, 1).map(({ kind }) => kind)).toEqual(['plot', 'camera', 'plot']);
-    expect(moved(panels, 0, -1)).toEqual(panels);
-    expect(moved(panels, 2, 1)).toEqual(panels);
+    expect(movePanel(panels, 0, 1).map(({ kind }) => kind)).toEqual(['plot', 'camera', 'plot']);
+    expect(movePanel(panels, 0, -1)).toEqual(panels);
+    expect(movePanel(panels, 2, 1)).toEqual(panels);
   });
 
   it('starts with two cameras and all series', () => {
-    expect(firstPanels(['a', 'b', 'c'])).toEqual([
+    expect(defaultPanels(['a', 'b', 'c'])).toEqual([
       { kind: 'camera', id: 'a' },
       { kind: 'camera', id: 'b' },
       { kind: 'plot', names: [] },
@@ -29,9 +36,9 @@ describe('the live layout', () => {
   });
 
   it('describes the time between the cursor and a picture', () => {
-    expect(distance(1000, 1000)).toBe('at this picture');
-    expect(distance(1000, 1250)).toBe('250 ms before this picture');
-    expect(distance(4500, 1000)).toBe('3.5 s after this picture');
-    expect(distance(0, 600_000)).toBe('10 min before this picture');
+    expect(describeDifference(1000, 1000)).toBe('at this picture');
+    expect(describeDifference(1000, 1250)).toBe('250 ms before this picture');
+    expect(describeDifference(4500, 1000)).toBe('3.5 s after this picture');
+    expect(describeDifference(0, 600_000)).toBe('10 min before this picture');
   });
 });

@@ -1,7 +1,7 @@
-// The page /play/<app>/<room>: one camera of any kind fills the window.
+// The /play/<app>/<room> page: one camera of any kind fills the window.
 import { CameraTile, idOf } from '../player/ocelli.ts';
 
-function decoded(part: string | undefined): string {
+function decode(part: string | undefined): string {
   try {
     return decodeURIComponent(part ?? '');
   } catch {
@@ -14,12 +14,12 @@ const parameters = new URLSearchParams(location.search);
 const token = parameters.get('token');
 const codec = parameters.get('codec');
 const tile = new CameraTile();
-tile.setAttribute('camera', idOf(decoded(app), decoded(room)));
+tile.setAttribute('camera', idOf(decode(app), decode(room)));
 tile.setAttribute('stream', 'main');
 tile.setAttribute('hub', location.origin);
 if (codec) tile.setAttribute('codec', codec);
 if (token) tile.setAttribute('token', token);
-document.title = `${decoded(room)} · Ocelli`;
+document.title = `${decode(room)} · Ocelli`;
 document.getElementById('play')?.append(tile);
 
 addEventListener('keydown', (event) => {

@@ -1,6 +1,6 @@
-// The page /plot: all series, or the ones given by `?series=` (repeatable).
+// The /plot page: all series, or those given by `?series=` (repeatable).
 import { SeriesPlot } from '../plot/plot.ts';
-import { seriesRights } from './series-rights.ts';
+import { seriesPermissions } from './series-rights.ts';
 import { applyTheme, storedTheme } from './theme.ts';
 
 applyTheme(storedTheme());
@@ -10,4 +10,4 @@ plot.setAttribute('hub', location.origin);
 const names = parameters.getAll('series');
 if (names.length > 0) plot.names = names;
 document.getElementById('plot')?.append(plot);
-void seriesRights().then((may) => (plot.may = may));
+void seriesPermissions().then((permissions) => (plot.permissions = permissions));

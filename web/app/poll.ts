@@ -1,21 +1,21 @@
 // Polling for components.
 
-const PAUSE = 2_000;
+const INTERVAL = 2_000;
 
 /**
- * Runs `work` now and again 2 s after each run ends, but not while the page is hidden. Returns a function that stops the
- * polling.
+ * Runs `work` immediately, and again 2 s after each run ends, but not while the page is hidden. Returns a function that
+ * stops the polling.
  */
 export function poll(work: () => Promise<void>): () => void {
   let timer: number | undefined;
-  let ended = false;
-  const round = async (): Promise<void> => {
+  let stopped = false;
+  const run = async (): Promise<void> => {
     if (document.visibilityState === 'visible') await work();
-    if (!ended) timer = window.setTimeout(() => void round(), PAUSE);
+    if (!stopped) timer = window.setTimeout(() => void run(), INTERVAL);
   };
-  void round();
+  void run();
   return () => {
-    ended = true;
+    stopped = true;
     window.clearTimeout(timer);
   };
 }

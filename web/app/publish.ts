@@ -1,10 +1,10 @@
-// The entry point of the page /publish. It first removes the key from the address bar and the history.
+// The entry point of the /publish page. It first removes the key from the address bar and the history.
 import { mount } from 'svelte';
 import { hashParameter } from './addresses.ts';
 import Publish from './Publish.svelte';
 import { applyTheme, storedTheme } from './theme.ts';
 
-const given = {
+const props = {
   app: hashParameter(location.hash, 'app'),
   room: hashParameter(location.hash, 'room'),
   key: hashParameter(location.hash, 'key'),
@@ -17,4 +17,4 @@ addEventListener('hashchange', () => location.reload());
 applyTheme(storedTheme());
 
 const target = document.getElementById('app');
-if (target) mount(Publish, { target, props: given });
+if (target) mount(Publish, { target, props });

@@ -26,7 +26,7 @@ class FakePushSocket implements PushSocket {
   }
 
   frames(): number {
-    return this.sent.filter((one) => one instanceof Blob).length;
+    return this.sent.filter((data) => data instanceof Blob).length;
   }
 }
 
@@ -44,14 +44,14 @@ let states: PublishState[];
 let scales: number[];
 let size: number;
 
-function publisher(fps = 10): Publisher {
+function createPublisher(fps = 10): Publisher {
   return new Publisher({
     open() {
       const socket = new FakePushSocket();
       sockets.push(socket);
       return socket;
     },
-    grab(scale) {
+    capture(scale) {
       scales.push(scale);
       return Promise.resolve(new Blob([new Uint8Array(size)]));
     },
@@ -60,7 +60,7 @@ function publisher(fps = 10): Publisher {
   });
 }
 
-const last = (): FakePushSocket => {
+const lastSocket = (): FakePushSocket => {
   const socket = sockets.at(-1);
   if (!socket) throw new Error('no socket was opened');
   return socket;
@@ -77,34 +77,34 @@ beforeEach(() => {
 afterEach(() => vi.useRealTimers());
 
 test('frames are sent only after ready, and at most at the maximum rate of the hub', async () => {
-  const one = publisher();
+  const publisher = createPublisher();
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(last().sent).toEqual([]);
-  last().receive(READY);
+  expect(lastSocket().sent).toEqual([]);
+  lastSocket().receive(READY);
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(last().frames()).toBe(11); // one at once, then five per second
+  expect(lastSocket().frames()).toBe(11); // one immediately, then five per second
   expect(states).toEqual([{ kind: 'connecting' }, { kind: 'live', room: 'live-door' }]);
-  expect(one.counts).toEqual({ sent: 11, skipped: 0, bytes: 1100 });
+  expect(publisher.counts).toEqual({ sent: 11, skipped: 0, bytes: 1100 });
 });
 
 test('no frame is sent while the previous one is still buffered', async () => {
-  const one = publisher();
-  last().receive(READY);
+  const publisher = createPublisher();
+  lastSocket().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
-  last().bufferedAmount = 100;
+  lastSocket().bufferedAmount = 100;
   await vi.advanceTimersByTimeAsync(1_000);
-  expect(last().frames()).toBe(1);
-  expect(one.counts.skipped).toBe(5);
-  last().bufferedAmount = 0;
+  expect(lastSocket().frames()).toBe(1);
+  expect(publisher.counts.skipped).toBe(5);
+  lastSocket().bufferedAmount = 0;
   await vi.advanceTimersByTimeAsync(200);
-  expect(last().frames()).toBe(2);
+  expect(lastSocket().frames()).toBe(2);
 });
 
 test('stats are sent soon after the start and then every 30 seconds', async () => {
-  publisher();
-  last().receive(READY);
+  createPublisher();
+  lastSocket().receive(READY);
   await vi.advanceTimersByTimeAsync(63_500);
-  const stats = last().sent.filter((one): one is string => typeof one === 'string');
+  const stats = lastSocket().sent.filter((data): data is string => typeof data === 'string');
   expect(stats.map((text) => JSON.parse(text) as unknown)).toEqual([
     { type: 'stats', fps: expect.closeTo(5, 0) as number, skipped: 0 },
     { type: 'stats', fps: 5, skipped: 0 },
@@ -114,29 +114,29 @@ test('stats are sent soon after the start and then every 30 seconds', async () =
 
 test('pictures that are too large are scaled down, before and after the hub rejects one', async () => {
   size = 1001;
-  publisher();
-  last().receive(READY);
+  createPublisher();
+  lastSocket().receive(READY);
   await vi.advanceTimersByTimeAsync(250);
-  expect(last().frames()).toBe(0);
+  expect(lastSocket().frames()).toBe(0);
   expect(scales[1]).toBeCloseTo(0.8);
-  last().end(4413);
+  lastSocket().end(4413);
   await vi.advanceTimersByTimeAsync(2_000);
   size = 100;
-  last().receive(READY);
+  lastSocket().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
   expect(scales.at(-1)).toBeCloseTo(0.8 ** 3);
-  expect(last().frames()).toBe(1);
+  expect(lastSocket().frames()).toBe(1);
 });
 
 test('the publisher reconnects after a lost connection, and waits longer if the hub is full', async () => {
-  publisher();
-  last().end(1006);
-  expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'The hub cannot be reached.' });
+  createPublisher();
+  lastSocket().end(1006);
+  expect(states.at(-1)).toMatchObject({ kind: 'waiting', reason: 'The hub cannot be reached.' });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(sockets).toHaveLength(2);
-  last().receive({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
-  last().end(4403);
-  expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'App "live" takes 3 cameras.' });
+  lastSocket().receive({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
+  lastSocket().end(4403);
+  expect(states.at(-1)).toMatchObject({ kind: 'waiting', reason: 'App "live" takes 3 cameras.' });
   await vi.advanceTimersByTimeAsync(59_000);
   expect(sockets).toHaveLength(2);
   await vi.advanceTimersByTimeAsync(6_000);
@@ -144,23 +144,23 @@ test('the publisher reconnects after a lost connection, and waits longer if the 
 });
 
 test.each([4401, 4409, 1000])('the publisher does not reconnect after close code %d', async (code) => {
-  publisher();
-  last().receive(READY);
-  last().end(code);
+  createPublisher();
+  lastSocket().receive(READY);
+  lastSocket().end(code);
   await vi.advanceTimersByTimeAsync(600_000);
   expect(sockets).toHaveLength(1);
   expect(states.at(-1)?.kind).toBe('ended');
 });
 
 test('a stopped publisher sends nothing and does not reconnect', async () => {
-  const one = publisher();
-  last().receive(READY);
+  const publisher = createPublisher();
+  lastSocket().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
-  one.stop();
-  last().end(1000);
+  publisher.stop();
+  lastSocket().end(1000);
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(last().closedWith).toBe(1000);
-  expect(last().frames()).toBe(1);
+  expect(lastSocket().closedWith).toBe(1000);
+  expect(lastSocket().frames()).toBe(1);
   expect(sockets).toHaveLength(1);
 });
 
@@ -169,16 +169,16 @@ test('valid messages from the hub are parsed, and others are ignored', () => {
     ready: { room: 'live-door', maxFps: 5, maxFrameBytes: 1000 },
   });
   expect(parseHubMessage('{"type":"error","message":"no"}')).toEqual({ refused: 'no' });
-  for (const rubbish of [
+  for (const invalid of [
     '',
     'null',
     '3',
     '{"type":"ready"}',
     '{"type":"ready","maxFps":"5","maxFrameBytes":1}',
   ]) {
-    expect(parseHubMessage(rubbish)).toBeUndefined();
+    expect(parseHubMessage(invalid)).toBeUndefined();
   }
-  expect(explainClose(4409, 'x').words).toContain('Another device');
+  expect(explainClose(4409, 'x').text).toContain('Another device');
 });
 
 test('the ingest address includes the escaped key', () => {

@@ -1,19 +1,19 @@
 // Pushes pictures from a page to the hub. It sends the newest picture only when the previous one has left the socket's
-// buffer, so nothing queues on a slow network. It reports refusals and reconnects where that can help.
+// buffer, so nothing queues on a slow network. It reports refusals and reconnects if a retry can succeed.
 import { backoffDelay } from '../client/backoff.ts';
 import { explainClose, parseHubMessage, type Ready } from './ingest-protocol.ts';
 
-const STATS_EVERY = 30_000;
+const STATS_INTERVAL = 30_000;
 /** The first stats are sent early, because the user has just opened the page. */
-const FIRST_STATS = 3_000;
+const FIRST_STATS_DELAY = 3_000;
 /** The smallest scale, relative to the chosen width. */
-const SMALLEST = 0.25;
+const MIN_SCALE = 0.25;
 
 export type PublishState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live'; readonly room: string }
-  | { readonly kind: 'waiting'; readonly why: string; readonly seconds: number }
-  | { readonly kind: 'ended'; readonly why: string };
+  | { readonly kind: 'waiting'; readonly reason: string; readonly seconds: number }
+  | { readonly kind: 'ended'; readonly reason: string };
 
 export interface Counts {
   readonly sent: number;
@@ -34,7 +34,7 @@ export interface PushSocket {
 export interface PublisherOptions {
   readonly open: () => PushSocket;
   /** Returns the newest picture at `scale` times its width, or undefined if the camera has none yet. */
-  readonly grab: (scale: number) => Promise<Blob | undefined>;
+  readonly capture: (scale: number) => Promise<Blob | undefined>;
   /** The maximum frame rate. */
   readonly fps: number;
   readonly onstate: (state: PublishState) => void;
@@ -60,7 +60,7 @@ export class Publisher {
     return this.#counts;
   }
 
-  /** Stops for good. */
+  /** Stops permanently. */
   stop(): void {
     clearTimeout(this.#retryTimer);
     const socket = this.#socket;
@@ -77,30 +77,33 @@ export class Publisher {
       const message = typeof data === 'string' ? parseHubMessage(data) : undefined;
       if (message === undefined || this.#socket !== socket) return;
       if ('refused' in message) refused = message.refused;
-      else this.#begin(socket, message.ready);
+      else this.#start(socket, message.ready);
     };
     socket.onclose = ({ code }) => {
       if (this.#socket === socket) this.#onClose(code, refused);
     };
   }
 
-  #begin(socket: PushSocket, ready: Ready): void {
+  #start(socket: PushSocket, ready: Ready): void {
     this.#attempts = 0;
     this.#options.onstate({ kind: 'live', room: ready.room });
-    const pause = 1000 / Math.max(0.1, Math.min(this.#options.fps, ready.maxFps));
+    const interval = 1000 / Math.max(0.1, Math.min(this.#options.fps, ready.maxFps));
     const sendNext = async (): Promise<void> => {
-      const begun = performance.now();
+      const startedAt = performance.now();
       if (socket.bufferedAmount > 0) this.#addCounts({ skipped: 1 });
       else await this.#push(socket, ready);
       if (this.#socket !== socket) return;
-      this.#frameTimer = setTimeout(() => void sendNext(), Math.max(0, pause - (performance.now() - begun)));
+      this.#frameTimer = setTimeout(
+        () => void sendNext(),
+        Math.max(0, interval - (performance.now() - startedAt)),
+      );
     };
     void sendNext();
-    this.#statsTimer = setTimeout(() => this.#sendStats(socket, FIRST_STATS), FIRST_STATS);
+    this.#statsTimer = setTimeout(() => this.#sendStats(socket, FIRST_STATS_DELAY), FIRST_STATS_DELAY);
   }
 
   async #push(socket: PushSocket, ready: Ready): Promise<void> {
-    const picture = await this.#options.grab(this.#scale);
+    const picture = await this.#options.capture(this.#scale);
     if (picture === undefined || this.#socket !== socket) return;
     if (picture.size > ready.maxFrameBytes) {
       // The hub would close the connection.
@@ -111,27 +114,27 @@ export class Publisher {
     this.#addCounts({ sent: 1, bytes: picture.size });
   }
 
-  #sendStats(socket: PushSocket, passed: number): void {
-    const fps = ((this.#counts.sent - this.#sentAtStats) * 1000) / passed;
+  #sendStats(socket: PushSocket, elapsed: number): void {
+    const fps = ((this.#counts.sent - this.#sentAtStats) * 1000) / elapsed;
     this.#sentAtStats = this.#counts.sent;
     socket.send(
       JSON.stringify({ type: 'stats', fps: Math.round(fps * 10) / 10, skipped: this.#counts.skipped }),
     );
-    this.#statsTimer = setTimeout(() => this.#sendStats(socket, STATS_EVERY), STATS_EVERY);
+    this.#statsTimer = setTimeout(() => this.#sendStats(socket, STATS_INTERVAL), STATS_INTERVAL);
   }
 
   #onClose(code: number, message: string | undefined): void {
     this.#detach();
-    const { words, pause, smaller } = explainClose(code, message);
-    if (smaller === true) this.#shrink();
-    if (pause === null) {
-      this.#options.onstate({ kind: 'ended', why: words });
+    const { text, retrySeconds, reduceSize } = explainClose(code, message);
+    if (reduceSize === true) this.#shrink();
+    if (retrySeconds === null) {
+      this.#options.onstate({ kind: 'ended', reason: text });
       return;
     }
-    const wait = pause * 1000 + backoffDelay(this.#attempts, Math.random());
+    const delay = retrySeconds * 1000 + backoffDelay(this.#attempts, Math.random());
     this.#attempts += 1;
-    this.#options.onstate({ kind: 'waiting', why: words, seconds: Math.ceil(wait / 1000) });
-    this.#retryTimer = setTimeout(() => this.#connect(), wait);
+    this.#options.onstate({ kind: 'waiting', reason: text, seconds: Math.ceil(delay / 1000) });
+    this.#retryTimer = setTimeout(() => this.#connect(), delay);
   }
 
   #detach(): void {
@@ -141,15 +144,15 @@ export class Publisher {
   }
 
   #shrink(): void {
-    this.#scale = Math.max(SMALLEST, this.#scale * 0.8);
+    this.#scale = Math.max(MIN_SCALE, this.#scale * 0.8);
   }
 
-  #addCounts(more: Partial<Counts>): void {
+  #addCounts(added: Partial<Counts>): void {
     const { sent, skipped, bytes } = this.#counts;
     this.#counts = {
-      sent: sent + (more.sent ?? 0),
-      skipped: skipped + (more.skipped ?? 0),
-      bytes: bytes + (more.bytes ?? 0),
+      sent: sent + (added.sent ?? 0),
+      skipped: skipped + (added.skipped ?? 0),
+      bytes: bytes + (added.bytes ?? 0),
     };
   }
 }

@@ -8,7 +8,7 @@ const operator: Permissions = {
   global: [],
   apps: { live: [], yard: ['camera:delete', 'camera:read', 'stream:read'] },
 };
-const nobody: Permissions = { global: [], apps: {} };
+const signedOut: Permissions = { global: [], apps: {} };
 
 test('a global permission applies in every app, including unlisted ones', () => {
   expect(may(admin, 'user:write', null)).toBe(true);
@@ -35,5 +35,5 @@ test('a wildcard needs every permission of its kind, or all permissions', () => 
 });
 
 test('a user who is not signed in has no permissions', () => {
-  expect(may(nobody, 'camera:read')).toBe(false);
+  expect(may(signedOut, 'camera:read')).toBe(false);
 });

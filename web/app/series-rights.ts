@@ -1,17 +1,17 @@
 // The user's permissions for series.
-import type { May } from '../plot/plot.ts';
+import type { SeriesPermissions } from '../plot/plot.ts';
 
 /** The app whose permissions apply to series. */
 const APP = 'live';
 
-export async function seriesRights(): Promise<May> {
+export async function seriesPermissions(): Promise<SeriesPermissions> {
   try {
-    const answer = await fetch('/api/v1/session');
-    const { data } = (await answer.json()) as {
+    const response = await fetch('/api/v1/session');
+    const { data } = (await response.json()) as {
       data?: { permissions?: { apps?: Record<string, string[]> } };
     };
-    const own = data?.permissions?.apps?.[APP] ?? [];
-    return { write: own.includes('series:write'), remove: own.includes('series:delete') };
+    const granted = data?.permissions?.apps?.[APP] ?? [];
+    return { write: granted.includes('series:write'), remove: granted.includes('series:delete') };
   } catch {
     // If the permissions are unknown, offer no actions.
     return { write: false, remove: false };

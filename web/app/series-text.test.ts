@@ -18,8 +18,8 @@ const SERIES = {
 
 test('a series is described in one line', () => {
   expect(seriesSummary(SERIES, NOW)).toBe('1,234 points · newest 21.5 °C · just now · 1 source');
-  const quiet = { ...SERIES, points: 0, newest: null, lastAt: null, clockOffsetMs: null, sources: 0 };
-  expect(seriesSummary(quiet, NOW)).toBe('0 points');
+  const unused = { ...SERIES, points: 0, newest: null, lastAt: null, clockOffsetMs: null, sources: 0 };
+  expect(seriesSummary(unused, NOW)).toBe('0 points');
   expect(seriesSummary({ ...SERIES, clockOffsetMs: -12_000 }, NOW)).toContain('clock 12 s behind');
   expect(seriesSummary({ ...SERIES, clockOffsetMs: 1_999 }, NOW)).not.toContain('clock');
 });
@@ -40,8 +40,8 @@ test('skipped lines are counted, and the last one is quoted', () => {
   expect(invalidLinesText({ malformed: 2, lastMalformed: null })).toBe('2 invalid lines were skipped');
 });
 
-test('every fault is a warning, and a healthy status has none', () => {
-  const well = {
+test('every fault produces a warning, and a healthy status produces none', () => {
+  const healthy = {
     series: 3,
     maxSeries: 10_000,
     sources: 1,
@@ -49,10 +49,10 @@ test('every fault is a warning, and a healthy status has none', () => {
     ports: [{ key: 'tcp', address: '127.0.0.1:9876', fault: null }],
     fileFault: null,
   };
-  expect(warnings(well)).toEqual([]);
+  expect(warnings(healthy)).toEqual([]);
   const ports = [{ key: 'tcp', address: '127.0.0.1:9876', fault: 'Address already in use' }];
-  expect(warnings({ ...well, ports })[0]).toContain('127.0.0.1:9876: Address already in use.');
-  expect(warnings({ ...well, fileFault: 'the disk is full' })[0]).toContain('the disk is full');
-  expect(warnings({ ...well, series: 10_000 })[0]).toContain('10000');
-  expect(warnings({ ...well, dropped: 2 })[0]).toContain('2 measurements');
+  expect(warnings({ ...healthy, ports })[0]).toContain('127.0.0.1:9876: Address already in use.');
+  expect(warnings({ ...healthy, fileFault: 'the disk is full' })[0]).toContain('the disk is full');
+  expect(warnings({ ...healthy, series: 10_000 })[0]).toContain('10000');
+  expect(warnings({ ...healthy, dropped: 2 })[0]).toContain('2 measurements');
 });

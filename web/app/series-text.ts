@@ -2,13 +2,13 @@
 import type { Series, SeriesSource, SeriesStatus } from './shapes.ts';
 import { clockText } from '../plot/clock-time.ts';
 import { formatValue } from '../plot/format-value.ts';
-import { ago, moment } from './wording.ts';
+import { ago, formatTime } from './wording.ts';
 
 /** Smaller clock offsets in ms are not shown: sources that write whole seconds appear to be off by up to 1 s. */
-const CLOCK_IS_RIGHT = 2000;
+const CLOCK_TOLERANCE = 2000;
 
-const counted = (count: number, one: string, many: string): string =>
-  count === 1 ? `1 ${one}` : `${count.toLocaleString('en')} ${many}`;
+const pluralize = (count: number, singular: string, plural: string): string =>
+  count === 1 ? `1 ${singular}` : `${count.toLocaleString('en')} ${plural}`;
 
 /** Describes the invalid lines with the last one quoted; empty if there are none. */
 export function invalidLinesText({
@@ -18,23 +18,23 @@ export function invalidLinesText({
   if (malformed === 0) return '';
   const last = malformed === 1 ? '' : ', the last one';
   const quoted = lastMalformed === null ? '' : `${last}: “${lastMalformed}”`;
-  return `${counted(malformed, 'invalid line was', 'invalid lines were')} skipped${quoted}`;
+  return `${pluralize(malformed, 'invalid line was', 'invalid lines were')} skipped${quoted}`;
 }
 
 export function seriesSummary(series: Series, now: number): string {
   const { points, newest, unit, lastAt, clockOffsetMs, sources } = series;
-  const parts = [counted(points, 'point', 'points')];
+  const parts = [pluralize(points, 'point', 'points')];
   if (newest !== null) parts.push(`newest ${formatValue(newest[1], unit ?? undefined)}`);
   if (lastAt !== null) parts.push(ago(lastAt, now));
-  if (sources > 0) parts.push(counted(sources, 'source', 'sources'));
-  if (clockOffsetMs !== null && Math.abs(clockOffsetMs) >= CLOCK_IS_RIGHT)
+  if (sources > 0) parts.push(pluralize(sources, 'source', 'sources'));
+  if (clockOffsetMs !== null && Math.abs(clockOffsetMs) >= CLOCK_TOLERANCE)
     parts.push(clockText(clockOffsetMs));
   return parts.join(' · ');
 }
 
 export function sourceSummary({ points, since, ended, endedAt }: SeriesSource): string {
-  const parts = [counted(points, 'point', 'points'), `since ${moment(since)}`];
-  if (endedAt !== null) parts.push(`ended ${moment(endedAt)}: ${ended ?? ''}`);
+  const parts = [pluralize(points, 'point', 'points'), `since ${formatTime(since)}`];
+  if (endedAt !== null) parts.push(`ended ${formatTime(endedAt)}: ${ended ?? ''}`);
   return parts.join(' · ');
 }
 
@@ -43,9 +43,9 @@ export function warnings({ ports, fileFault, series, maxSeries, dropped }: Serie
   const found: string[] = [];
   for (const { key, address, fault } of ports) {
     if (fault === null) continue;
-    const what = key === 'tcp' ? 'The hub cannot receive samples on' : 'The hub cannot serve series on';
+    const problem = key === 'tcp' ? 'The hub cannot receive samples on' : 'The hub cannot serve series on';
     found.push(
-      `${what} ${address}: ${fault}. Another program or hub may be using it. To use another address, set “${key}” in [telemetry] of the configuration.`,
+      `${problem} ${address}: ${fault}. Another program or hub may be using it. To use another address, set “${key}” in [telemetry] of the configuration.`,
     );
   }
   if (fileFault !== null)
@@ -58,7 +58,7 @@ export function warnings({ ports, fileFault, series, maxSeries, dropped }: Serie
     );
   if (dropped > 0)
     found.push(
-      `${counted(dropped, 'measurement', 'measurements')} of the hub’s own cameras could not be stored as series.`,
+      `${pluralize(dropped, 'measurement', 'measurements')} of the hub’s own cameras could not be stored as series.`,
     );
   return found;
 }

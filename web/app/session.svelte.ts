@@ -1,18 +1,18 @@
-// The signed-in user and the API calls that use the session. A call that gets a 401 marks the session as lost.
+// The signed-in user and the API calls that use the session. A call that gets a 401 marks the session as expired.
 import { ApiClient, ApiError, type Method } from './api.ts';
 import { may } from './rights.ts';
 import type { Permissions, Session } from './shapes.ts';
 
-const NOTHING: Permissions = { global: [], apps: {} };
+const NO_PERMISSIONS: Permissions = { global: [], apps: {} };
 
 class Auth {
   session = $state.raw<Session | undefined>();
   /** Whether the session ended while the page was open. */
-  lost = $state(false);
+  expired = $state(false);
 
   readonly #client = new ApiClient(
     (...request) => fetch(...request),
-    () => (this.lost = true),
+    () => (this.expired = true),
   );
 
   call<T>(method: Method, path: string, body?: unknown): Promise<T> {
@@ -29,7 +29,7 @@ class Auth {
   }
 
   get permissions(): Permissions {
-    return this.session?.permissions ?? NOTHING;
+    return this.session?.permissions ?? NO_PERMISSIONS;
   }
 
   /** Like `may` in rights.ts, for the signed-in user. */
@@ -39,16 +39,16 @@ class Auth {
 
   async load(): Promise<void> {
     this.session = await this.call<Session>('GET', 'session');
-    this.lost = false;
+    this.expired = false;
   }
 
-  async leave(): Promise<void> {
+  async signOut(): Promise<void> {
     try {
       await this.call('DELETE', 'session');
     } catch (error) {
       // A 401 means that the session has already ended.
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
-      this.lost = false;
+      this.expired = false;
     }
   }
 }

@@ -1,4 +1,4 @@
-// The request and answer types of the HTTP API, as far as these pages use them. The full description is
+// The request and response types of the HTTP API that these pages use. The full description is
 // /api/v1/openapi.json.
 
 export type RoleName = 'admin' | 'operator' | 'viewer';
@@ -150,7 +150,8 @@ export interface LocalCamera {
   readonly name: string;
 }
 
-export interface Trial {
+/** The result of testing a camera. */
+export interface CameraTest {
   readonly ok: boolean;
   readonly reason: string | null;
   readonly codec: string | null;
@@ -178,7 +179,7 @@ export interface NewToken extends Token {
 }
 
 /** A user with the link to set a password, which is shown only once. */
-export interface Invited extends User {
+export interface InvitedUser extends User {
   readonly link: string | null;
 }
 

@@ -1,4 +1,4 @@
-// Stores the camera shown alone in the page's hash. A reload keeps it, and Back returns to the wall.
+// Stores the camera that fills the window in the page's hash. A reload keeps it, and Back returns to the wall.
 
 export function readSolo(): string | undefined {
   const name = location.hash.slice(1);

@@ -6,8 +6,8 @@ import { notice, summary } from './summary.ts';
 const cameras = (...states: CameraState[]): Camera[] =>
   states.map((state, index) => ({ id: `cam${index}`, name: `cam${index}`, state, codecs: ['jpeg'] }));
 
-const summaryText = (of: Camera[], running: boolean, link: Link): string => {
-  const { total, states } = summary(of, running, link) ?? { total: '', states: [] };
+const summaryText = (list: Camera[], running: boolean, link: Link): string => {
+  const { total, states } = summary(list, running, link) ?? { total: '', states: [] };
   return [total, ...states].join(' · ');
 };
 

@@ -1,4 +1,4 @@
-// The texts in the page header: the state of all cameras together, and of the connection.
+// The texts in the page header: the combined state of all cameras, and the state of the connection.
 import type { Camera, Link } from '../player/ocelli.ts';
 
 /** The number of cameras and their states. Failures come first, because the end is cut off on narrow screens. */

@@ -7,8 +7,8 @@ const hub = readFileSync(new URL('../../crates/ocelli/src/auth/permission.rs', i
 const list = /PERMISSIONS: &\[&str\] = &\[(.*?)\];/s.exec(hub)?.[1] ?? '';
 const known = [...list.matchAll(/"(.+?)"/g)].map(([, permission]) => permission ?? '');
 const kindOf = (permission: string): string => permission.split(':')[0] ?? '';
-const offered = (own: Permissions, app: string | null): string[] =>
-  choicesFor(own, app).map(([permission]) => permission);
+const offered = (granted: Permissions, app: string | null): string[] =>
+  choicesFor(granted, app).map(([permission]) => permission);
 
 const admin: Permissions = { global: known, apps: { live: known, yard: known } };
 const writer: Permissions = { global: [], apps: { live: ['series:write', 'token:create'] } };
@@ -17,7 +17,8 @@ test('the choices cover every kind of permission and contain only existing permi
   expect(known).toContain('series:write');
   const choices = CHOICES.map(([permission]) => permission);
   for (const permission of known) expect(choices).toContain(`${kindOf(permission)}:*`);
-  for (const choice of choices.filter((one) => !one.endsWith('*'))) expect(known).toContain(choice);
+  for (const choice of choices.filter((permission) => !permission.endsWith('*')))
+    expect(known).toContain(choice);
 });
 
 test('a global admin is offered every permission, and for one app those that apply to it', () => {

@@ -1,10 +1,10 @@
-// The permissions offered for a new token: a selection, limited to what its creator holds.
+// The permissions offered for a new token: a selection, limited to the permissions of its creator.
 import { mayAll } from './rights.ts';
 import type { Permissions } from './shapes.ts';
 
 export type Choice = readonly [permission: string, meaning: string];
 
-// For each kind the permissions that programs need: read, everything, and for series also write without delete.
+// For each kind, the permissions that programs need: read, everything, and for series also write without delete.
 export const CHOICES: readonly Choice[] = [
   ['camera:read', 'See cameras'],
   ['camera:*', 'Add, change, share and delete cameras'],
@@ -24,12 +24,12 @@ export const CHOICES: readonly Choice[] = [
 ];
 
 /** Returns the choices for a token of `app`, or of all apps if it is null. */
-export function choicesFor(own: Permissions, app: string | null): Choice[] {
-  return CHOICES.filter(([permission]) => reaches(permission, app) && mayAll(own, permission, app));
+export function choicesFor(granted: Permissions, app: string | null): Choice[] {
+  return CHOICES.filter(([permission]) => appliesTo(permission, app) && mayAll(granted, permission, app));
 }
 
 /** Whether a permission has an effect in `app`. Users belong to the whole hub, series to the app "live". */
-function reaches(permission: string, app: string | null): boolean {
+function appliesTo(permission: string, app: string | null): boolean {
   if (app === null) return true;
   if (/^(user|session):/.test(permission)) return false;
   return app === 'live' || !permission.startsWith('series:');

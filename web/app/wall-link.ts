@@ -16,12 +16,15 @@ export function takeWallToken(): string | undefined {
     : undefined;
 }
 
-/** Stores the token in a history entry that has no state, because the user edited the address. */
-export function keepWallToken(token: string): void {
+/** Stores the token again in a history entry that has no state, because the user edited the address. */
+export function restoreWallToken(token: string): void {
   if (history.state === null) history.replaceState({ [NAME]: token }, '', location.href);
 }
 
-/** Whether a hash is that of a wall link. Opening one in the same tab changes only the hash and loads no page. */
+/**
+ * Whether a hash belongs to a wall link. Opening one in the same tab changes only the hash and does not load the page
+ * again.
+ */
 export function isWallLink(hash: string): boolean {
   return hashParameter(hash, NAME) !== undefined;
 }

@@ -2,7 +2,7 @@
 import { ApiClient, ApiError } from './api.ts';
 import type { Session, VisitedWall } from './shapes.ts';
 
-const PAUSE = 30_000;
+const POLL_INTERVAL = 30_000;
 
 export class WallVisit {
   wall = $state.raw<VisitedWall | undefined>();
@@ -10,7 +10,7 @@ export class WallVisit {
   /** The time of the last request, from which the remaining time is computed. */
   requestedAt = $state(Date.now());
   readonly token: string;
-  // A visitor has no session, so a 401 signs out no one.
+  // A visitor has no session to end on a 401.
   readonly #client = new ApiClient(
     (...request) => fetch(...request),
     () => undefined,
@@ -23,7 +23,7 @@ export class WallVisit {
   /** Polls the hub. Returns a function that stops the polling. */
   poll(): () => void {
     void this.refresh();
-    const timer = setInterval(() => void this.refresh(), PAUSE);
+    const timer = setInterval(() => void this.refresh(), POLL_INTERVAL);
     return () => clearInterval(timer);
   }
 

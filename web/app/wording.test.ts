@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, browserOf, configLines, ending, roomFor, span, strength } from './wording.ts';
+import { ago, browserOf, configLines, expiryText, roomFor, formatDuration, strength } from './wording.ts';
 
 const HOUR = 3_600_000;
 
@@ -13,15 +13,15 @@ test.each([
   [47 * HOUR, '47 h'],
   [48 * HOUR, '2 days'],
 ])('%d ms is shown as %s', (ms, expected) => {
-  expect(span(ms)).toBe(expected);
+  expect(formatDuration(ms)).toBe(expected);
 });
 
 test('times are shown relative to now', () => {
   expect(ago(1_000, 60_000)).toBe('just now');
   expect(ago(0, 3 * HOUR)).toBe('3 h ago');
-  expect(ending(3 * HOUR, 0)).toBe('expires in 3 h');
-  expect(ending(8 * HOUR, 900)).toBe('expires in 8 h');
-  expect(ending(5, 5)).toBe('expired');
+  expect(expiryText(3 * HOUR, 0)).toBe('expires in 3 h');
+  expect(expiryText(8 * HOUR, 900)).toBe('expires in 8 h');
+  expect(expiryText(5, 5)).toBe('expired');
 });
 
 test.each([
@@ -36,7 +36,7 @@ test.each([
   expect(room).toMatch(/^[A-Za-z0-9._-]{1,120}$/);
 });
 
-test('a room that is taken gets a number', () => {
+test('a room name that is already used gets a number', () => {
   expect(roomFor('Door', ['door', 'door-2'])).toBe('door-3');
 });
 
@@ -57,8 +57,8 @@ test.each([
 });
 
 test('the hint for a short password counts the missing characters', () => {
-  expect(strength('12345678', '').words).toContain('2 more characters');
-  expect(strength('123456789', '').words).toContain('one more character');
+  expect(strength('12345678', '').text).toContain('2 more characters');
+  expect(strength('123456789', '').text).toContain('one more character');
 });
 
 test.each([

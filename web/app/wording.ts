@@ -1,4 +1,4 @@
-// Small texts and conversions that several panels share.
+// Short texts and conversions that several panels share.
 import type { LocalCamera } from './shapes.ts';
 
 const SECOND = 1000;
@@ -7,37 +7,37 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** Formats a duration in its largest whole unit. */
-export function span(ms: number, whole = Math.floor): string {
+export function formatDuration(ms: number, round = Math.floor): string {
   const length = Math.max(0, ms);
-  if (length < 2 * MINUTE) return `${whole(length / SECOND)} s`;
-  if (length < 2 * HOUR) return `${whole(length / MINUTE)} min`;
-  if (length < 2 * DAY) return `${whole(length / HOUR)} h`;
-  return `${whole(length / DAY)} days`;
+  if (length < 2 * MINUTE) return `${round(length / SECOND)} s`;
+  if (length < 2 * HOUR) return `${round(length / MINUTE)} min`;
+  if (length < 2 * DAY) return `${round(length / HOUR)} h`;
+  return `${round(length / DAY)} days`;
 }
 
-export function ago(then: number, now: number): string {
-  return now - then < MINUTE ? 'just now' : `${span(now - then)} ago`;
+export function ago(time: number, now: number): string {
+  return now - time < MINUTE ? 'just now' : `${formatDuration(now - time)} ago`;
 }
 
-export function ending(end: number, now: number): string {
-  return end <= now ? 'expired' : `expires in ${span(end - now, Math.round)}`;
+export function expiryText(end: number, now: number): string {
+  return end <= now ? 'expired' : `expires in ${formatDuration(end - now, Math.round)}`;
 }
 
 /** Formats a time in the browser's locale. */
-export function moment(ms: number): string {
+export function formatTime(ms: number): string {
   return new Date(ms).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
 /** Returns the configuration lines for a camera plugged into the hub's machine. */
 export function configLines({ source, name }: LocalCamera): string {
-  // A JSON string is a valid TOML string unless it contains a delete character, which no device name does.
-  const named = name === '' ? '' : `name = ${JSON.stringify(name)}\n`;
-  return `[[camera]]\nid = ${JSON.stringify(roomFor(name))}\n${named}source = ${JSON.stringify(source)}\n`;
+  // A JSON string is a valid TOML string unless it contains a delete character, and device names contain none.
+  const nameLine = name === '' ? '' : `name = ${JSON.stringify(name)}\n`;
+  return `[[camera]]\nid = ${JSON.stringify(roomFor(name))}\n${nameLine}source = ${JSON.stringify(source)}\n`;
 }
 
-/** Makes a unique room name from a camera's name: lowercase letters and digits, separated by dashes. */
-export function roomFor(name: string, taken: readonly string[] = []): string {
-  const plain = name
+/** Returns a unique room name derived from a camera's name: lowercase letters and digits, separated by dashes. */
+export function roomFor(name: string, usedRooms: readonly string[] = []): string {
+  const slug = name
     .replaceAll(/ß/gi, 'ss')
     .replaceAll(/æ/gi, 'ae')
     .replaceAll(/ø/gi, 'o')
@@ -47,10 +47,10 @@ export function roomFor(name: string, taken: readonly string[] = []): string {
     .replaceAll(/[^a-z0-9]+/g, '-')
     .slice(0, 100)
     .replaceAll(/^-+|-+$/g, '');
-  const room = plain === '' ? 'camera' : plain;
-  if (!taken.includes(room)) return room;
+  const room = slug === '' ? 'camera' : slug;
+  if (!usedRooms.includes(room)) return room;
   for (let number = 2; ; number++) {
-    if (!taken.includes(`${room}-${number}`)) return `${room}-${number}`;
+    if (!usedRooms.includes(`${room}-${number}`)) return `${room}-${number}`;
   }
 }
 
@@ -73,20 +73,21 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
 
 /** Guesses the browser and system from a user agent. The order matters, because browsers include each other's names. */
 export function browserOf(agent: string): string {
-  const first = (known: typeof BROWSERS): string | undefined => known.find(([sign]) => sign.test(agent))?.[1];
+  const first = (candidates: typeof BROWSERS): string | undefined =>
+    candidates.find(([pattern]) => pattern.test(agent))?.[1];
   const browser = first(BROWSERS) ?? 'A browser';
   const system = first(SYSTEMS);
   return system === undefined ? browser : `${browser} on ${system}`;
 }
 
-export const SHORTEST_PASSWORD = 10;
+export const MIN_PASSWORD_LENGTH = 10;
 
 export interface Strength {
   readonly grade: 'short' | 'weak' | 'fair' | 'strong';
-  readonly words: string;
+  readonly text: string;
 }
 
-const ROWS = [
+const SEQUENCES = [
   'abcdefghijklmnopqrstuvwxyz',
   '01234567890',
   'qwertyuiop',
@@ -102,30 +103,35 @@ const ROWS = [
  */
 export function strength(password: string, name: string): Strength {
   const length = Array.from(password).length;
-  const missing = SHORTEST_PASSWORD - length;
+  const missing = MIN_PASSWORD_LENGTH - length;
   if (missing > 0) {
     const more = missing === 1 ? 'one more character' : `${missing} more characters`;
-    return { grade: 'short', words: `At least ${SHORTEST_PASSWORD} characters. Add ${more}.` };
+    return { grade: 'short', text: `At least ${MIN_PASSWORD_LENGTH} characters. Add ${more}.` };
   }
-  const small = password.toLowerCase();
-  if (new Set(small).size < 5) return { grade: 'weak', words: 'Easy to guess: it repeats a few characters.' };
-  if (runs(small) > length / 2) return { grade: 'weak', words: 'Easy to guess: it is a row of keys.' };
-  const own = name.trim().toLowerCase();
-  if (small.includes('password') || small.includes('ocelli') || (own.length > 2 && small.includes(own))) {
-    return { grade: 'weak', words: 'Easy to guess: it contains a name or a common word.' };
+  const lower = password.toLowerCase();
+  if (new Set(lower).size < 5) return { grade: 'weak', text: 'Easy to guess: it repeats a few characters.' };
+  if (countAdjacent(lower) > length / 2)
+    return { grade: 'weak', text: 'Easy to guess: it is a row of keys.' };
+  const userName = name.trim().toLowerCase();
+  if (
+    lower.includes('password') ||
+    lower.includes('ocelli') ||
+    (userName.length > 2 && lower.includes(userName))
+  ) {
+    return { grade: 'weak', text: 'Easy to guess: it contains a name or a common word.' };
   }
   return length < 15
-    ? { grade: 'fair', words: 'Good. Four or five unrelated words are even better.' }
-    : { grade: 'strong', words: 'Strong.' };
+    ? { grade: 'fair', text: 'Good. Four or five unrelated words are even better.' }
+    : { grade: 'strong', text: 'Strong.' };
 }
 
 /** Counts the characters that are next to the previous one on the keyboard or in the alphabet, in either direction. */
-function runs(text: string): number {
+function countAdjacent(text: string): number {
   let count = 0;
-  for (let at = 1; at < text.length; at++) {
-    const pair = text.slice(at - 1, at + 1);
-    const back = `${pair.charAt(1)}${pair.charAt(0)}`;
-    if (ROWS.some((row) => row.includes(pair) || row.includes(back))) count++;
+  for (let index = 1; index < text.length; index++) {
+    const pair = text.slice(index - 1, index + 1);
+    const reversed = `${pair.charAt(1)}${pair.charAt(0)}`;
+    if (SEQUENCES.some((sequence) => sequence.includes(pair) || sequence.includes(reversed))) count++;
   }
   return count;
 }

@@ -19,10 +19,10 @@ export function cpuSeconds(name: string): number {
     if (stat.name.startsWith(name)) used.set(pid, Number(stat.fields[11]) + Number(stat.fields[12]));
   }
   let ticks = 0;
-  for (const [pid, own] of used) {
+  for (const [pid, cpuTicks] of used) {
     let ancestor: number | undefined = pid;
     while (ancestor !== undefined && ancestor !== process.pid) ancestor = parents.get(ancestor);
-    if (ancestor !== undefined) ticks += own;
+    if (ancestor !== undefined) ticks += cpuTicks;
   }
   return ticks / TICKS_PER_SECOND;
 }
@@ -40,20 +40,20 @@ function statOf(pid: number): { name: string; fields: string[] } | undefined {
 
 /** Loads every core. Returns a function that ends the load. */
 export function overload(): () => void {
-  const burners = cpus().map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
+  const busyProcesses = cpus().map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
   return () => {
-    for (const burner of burners) burner.kill('SIGKILL');
+    for (const busyProcess of busyProcesses) busyProcess.kill('SIGKILL');
   };
 }
 
 /** Starts simulated devices. Their pictures are drawn in advance, so they use little CPU. */
-export function startFleet(
+export function startDevices(
   program: string,
   url: string,
   token: string,
-  words: readonly string[],
+  args: readonly string[],
 ): ChildProcess {
-  return spawn(program, ['simulate', '--url', url, ...words], {
+  return spawn(program, ['simulate', '--url', url, ...args], {
     env: { ...process.env, OCELLI_TOKEN: token },
     stdio: 'ignore',
   });

@@ -1,13 +1,13 @@
 // Benchmark of one tab with many cameras: painted frames, their age, and CPU. The cameras are simulated devices in a
-// separate process. Prints a table, and writes it into the file named by TAB_WRITE.
+// separate process. Prints a table, and writes it to the file named by TAB_WRITE.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { launch, painted, until, wallReport } from '../e2e/browser.ts';
 import { HUB, startHub } from '../e2e/hub.ts';
-import { cpuSeconds, overload, startFleet } from './processes.ts';
+import { cpuSeconds, overload, startDevices } from './processes.ts';
 
 const SECONDS = Number(process.env['TAB_SECONDS'] ?? 15);
-const TOKEN = 'sk_of-the-benchmark-and-of-nobody-else';
+const TOKEN = 'sk_used-only-by-the-tab-benchmark-tests';
 const BEGIN = '<!-- tab: begin -->';
 const END = '<!-- tab: end -->';
 
@@ -33,45 +33,45 @@ test.each(CASES)(
   async ({ cameras, size, fps, overloaded = false }) => {
     process.env['OCELLI_ADMIN_TOKEN'] = TOKEN;
     const hub = await startHub([]);
-    const words = ['--cameras', String(cameras), '--size', size, '--fps', String(fps)];
-    const fleet = startFleet(HUB, hub.url, TOKEN, words);
+    const args = ['--cameras', String(cameras), '--size', size, '--fps', String(fps)];
+    const devices = startDevices(HUB, hub.url, TOKEN, args);
     const browser = await launch();
     let stopLoad: (() => void) | undefined;
     try {
       const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
       await page.addInitScript(() => {
-        const seen = Object.assign(window, { longTasks: [] as number[] }).longTasks;
+        const durations = Object.assign(window, { longTasks: [] as number[] }).longTasks;
         new PerformanceObserver((list) => {
-          for (const entry of list.getEntries()) seen.push(entry.duration);
+          for (const entry of list.getEntries()) durations.push(entry.duration);
         }).observe({ entryTypes: ['longtask'] });
       });
       await page.goto(hub.url);
       await until(
-        'all paint',
+        'all cameras are painted',
         () => wallReport(page),
         (report) => painted(report) === cameras,
         60_000,
       );
       if (overloaded) stopLoad = overload();
-      const look = () => wallReport(page).then((report) => Object.values(report.tiles));
+      const readTiles = () => wallReport(page).then((report) => Object.values(report.tiles));
       const longTasks = () => page.evaluate(() => (window as unknown as { longTasks: number[] }).longTasks);
-      const [before, tasksBefore] = [await look(), (await longTasks()).length];
+      const [before, tasksBefore] = [await readTiles(), (await longTasks()).length];
       const [cpuBefore, start] = [cpuSeconds('chrom'), performance.now()];
       const ages: number[] = [];
       const last = before.map((tile) => tile?.painted ?? 0);
-      const passed = () => (performance.now() - start) / 1000;
-      while (passed() < SECONDS) {
-        for (const [index, tile] of (await look()).entries()) {
+      const elapsed = () => (performance.now() - start) / 1000;
+      while (elapsed() < SECONDS) {
+        for (const [index, tile] of (await readTiles()).entries()) {
           // Count each painted picture once.
           if (!tile || tile.painted === last[index]) continue;
           last[index] = tile.painted;
           ages.push(tile.paintedAge);
         }
       }
-      const seconds = passed();
+      const seconds = elapsed();
       const cpu = ((cpuSeconds('chrom') - cpuBefore) / seconds) * 100;
       const tasks = (await longTasks()).slice(tasksBefore);
-      const rates = (await look()).map(
+      const rates = (await readTiles()).map(
         (tile, at) => ((tile?.painted ?? 0) - (before[at]?.painted ?? 0)) / seconds,
       );
       const cells = [
@@ -88,7 +88,7 @@ test.each(CASES)(
     } finally {
       stopLoad?.();
       await browser.close();
-      fleet.kill('SIGKILL');
+      devices.kill('SIGKILL');
       await hub.stop();
     }
   },
@@ -98,10 +98,10 @@ afterAll(() => {
   const text = [
     `Chromium without a graphics card, the hub and the devices on one machine; ${SECONDS} s per case. Painted fps are`,
     'those of the slowest and of the median tile. The age is the time from receipt by the hub to painting, sampled as',
-    'often as the page answers. A long task blocks the main thread for 50 ms or more. CPU is the total of all browser',
+    'often as the page responds. A long task blocks the main thread for 50 ms or more. CPU is the total of all browser',
     'processes, in % of one core.',
     '',
-    '| cameras | painted fps, least / p50 | age p50, ms | p99, ms | max, ms | long tasks, longest | CPU |',
+    '| cameras | painted fps, min / p50 | age p50, ms | p99, ms | max, ms | long tasks, longest | CPU |',
     '|---|---|---|---|---|---|---|',
     ...rows,
   ].join('\n');
@@ -114,7 +114,7 @@ afterAll(() => {
   writeFileSync(path, `${head}${BEGIN}\n${text}\n${END}${tail}`);
 });
 
-function quantile(values: readonly number[], part: number): number {
+function quantile(values: readonly number[], fraction: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
+  return sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))] ?? NaN;
 }

@@ -18,7 +18,7 @@ for (const name of readdirSync(DIST, { recursive: true, encoding: 'utf8' })) {
       [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
     },
   });
-  const forms = { '.gz': gzipSync(bytes, { level: 9 }), '.br': brotli };
-  for (const [ending, packed] of Object.entries(forms))
-    if (packed.length < 0.9 * bytes.length) writeFileSync(file + ending, packed);
+  const variants = { '.gz': gzipSync(bytes, { level: 9 }), '.br': brotli };
+  for (const [extension, compressed] of Object.entries(variants))
+    if (compressed.length < 0.9 * bytes.length) writeFileSync(file + extension, compressed);
 }

@@ -1,4 +1,4 @@
-// Adds the shared beginning of <head> to every page.
+// Adds the shared elements to the <head> of every page.
 import type { Plugin } from 'vite';
 
 const FIRST = [

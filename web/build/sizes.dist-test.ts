@@ -1,5 +1,5 @@
 // Download size per page: its scripts and styles as built, each compressed with gzip. Needs `npm run build` first.
-// Each budget is about 10 % above the size measured when it was set. A change that needs more raises it here.
+// Each budget is about 10 % above the size measured when it was set. Raise it here if a change needs more.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

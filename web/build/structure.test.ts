@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const WEB = fileURLToPath(new URL('..', import.meta.url));
 const LAYERS: readonly (readonly string[])[] = [['client'], ['jsmpeg'], ['player', 'plot'], ['app']];
-const LONGEST = 500;
+const MAX_LINES = 500;
 
 const read = (file: string): string => readFileSync(join(WEB, file), 'utf8');
 
@@ -28,33 +28,33 @@ const IMPORTS = new Map(
 );
 
 test('there are no import cycles', () => {
-  const done = new Set<string>();
-  const visit = (file: string, way: readonly string[]): void => {
-    const begun = way.indexOf(file);
-    expect(begun, `a cycle: ${[...way.slice(begun), file].join(' → ')}`).toBe(-1);
-    if (done.has(file)) return;
-    for (const imported of IMPORTS.get(file) ?? []) visit(imported, [...way, file]);
-    done.add(file);
+  const visited = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const cycleStart = path.indexOf(file);
+    expect(cycleStart, `a cycle: ${[...path.slice(cycleStart), file].join(' → ')}`).toBe(-1);
+    if (visited.has(file)) return;
+    for (const imported of IMPORTS.get(file) ?? []) visit(imported, [...path, file]);
+    visited.add(file);
   };
   for (const file of IMPORTS.keys()) visit(file, []);
-  expect(done.size).toBeGreaterThan(100);
+  expect(visited.size).toBeGreaterThan(100);
 });
 
 test('a folder imports only from itself and from lower layers', () => {
-  const height = (file: string): number =>
+  const level = (file: string): number =>
     LAYERS.findIndex((layer) => layer.includes(file.split('/')[0] ?? ''));
   const folder = (file: string): string => file.split('/')[0] ?? '';
   for (const [file, imports] of IMPORTS) {
     for (const imported of imports) {
-      const fits = folder(imported) === folder(file) || height(imported) < height(file);
-      expect(fits, `${file} imports ${imported}`).toBe(true);
+      const allowed = folder(imported) === folder(file) || level(imported) < level(file);
+      expect(allowed, `${file} imports ${imported}`).toBe(true);
     }
   }
 });
 
-test(`no file has more than ${LONGEST} lines`, () => {
-  const long = [...SOURCE, ...['bench', 'build', 'e2e'].flatMap(filesIn)].filter(
-    (file) => read(file).split('\n').length > LONGEST,
+test(`no file has more than ${MAX_LINES} lines`, () => {
+  const tooLong = [...SOURCE, ...['bench', 'build', 'e2e'].flatMap(filesIn)].filter(
+    (file) => read(file).split('\n').length > MAX_LINES,
   );
-  expect(long).toEqual([]);
+  expect(tooLong).toEqual([]);
 });

@@ -7,7 +7,7 @@ interface Sample {
 }
 
 const WINDOW = 8;
-/** In ms. If two offsets differ by more than their round trips plus this, one of the clocks was set. */
+/** In ms. If two offsets differ by more than their round trips plus this, one of the clocks was adjusted. */
 const JUMP_TOLERANCE = 20;
 
 export class ClockOffset {
@@ -16,13 +16,13 @@ export class ClockOffset {
   /** Adds a pong: `sent` and `received` are in ms by the local clock, `hubTime` is in µs by the hub's. */
   add(sent: number, received: number, hubTime: number): void {
     const roundTrip = received - sent;
-    // The local clock was set back during the round trip: the sample is useless.
+    // The local clock was set back during the round trip: the sample is invalid.
     if (!(roundTrip >= 0)) return;
     const sample = { roundTrip, offset: hubTime / 1000 - (sent + received) / 2 };
     const best = this.#best;
     if (best) {
-      const explained = (best.roundTrip + roundTrip) / 2 + JUMP_TOLERANCE;
-      if (Math.abs(best.offset - sample.offset) > explained) this.#samples = [];
+      const tolerance = (best.roundTrip + roundTrip) / 2 + JUMP_TOLERANCE;
+      if (Math.abs(best.offset - sample.offset) > tolerance) this.#samples = [];
     }
     this.#samples.push(sample);
     if (this.#samples.length > WINDOW) this.#samples.shift();

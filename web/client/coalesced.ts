@@ -2,7 +2,7 @@
 
 /**
  * Returns a function that requests `work`. All requests before `schedule` runs cause one run. The default schedule is the
- * end of the current turn.
+ * end of the current turn of the event loop.
  */
 export function coalesced(
   work: () => void,

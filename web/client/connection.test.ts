@@ -24,16 +24,16 @@ beforeEach(() => {
 });
 
 const hello = (): void => platform.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
-const want = (...cameras: string[]): void => connection.want(new Map(cameras.map((id) => [id, 'sub'])));
+const want = (...cameras: string[]): void => connection.setWanted(new Map(cameras.map((id) => [id, 'sub'])));
 const wantStreams = (cameras: Record<string, StreamChoice>): void =>
-  connection.want(new Map(Object.entries(cameras)));
+  connection.setWanted(new Map(Object.entries(cameras)));
 const turn = (): Promise<void> => Promise.resolve();
 
-/** Receives hello and stays open long enough to count as steady. */
-function steady(): void {
+/** Receives hello and stays open long enough to count as stable. */
+function becomeStable(): void {
   hello();
   for (let second = 0; second < 6; second++) {
-    platform.pass(1_000);
+    platform.advance(1_000);
     platform.socket.text('{"type":"stats","time":1,"cameras":{}}');
   }
 }
@@ -77,7 +77,7 @@ describe('opening', () => {
 });
 
 describe('subscriptions', () => {
-  test('only changes of the set are sent', () => {
+  test('only changes to the set are sent', () => {
     hello();
     want('a', 'b');
     want('a', 'b');
@@ -108,7 +108,7 @@ describe('subscriptions', () => {
     expect(platform.socket.commands('subscribe')).toHaveLength(2);
   });
 
-  test('a camera that goes and comes back is subscribed again', () => {
+  test('a camera that is removed and added again is subscribed again', () => {
     hello();
     want('a');
     platform.socket.event({ type: 'gone', id: 'a' });
@@ -125,11 +125,11 @@ describe('subscriptions', () => {
   });
 
   test('a camera that was removed while disconnected is not subscribed after the reconnect', () => {
-    steady();
+    becomeStable();
     want('a');
     platform.socket.end();
     want();
-    platform.pass(1_000);
+    platform.advance(1_000);
     hello();
     platform.socket.frame({ camera: 'a' });
     expect(frames).toEqual([]);
@@ -137,11 +137,11 @@ describe('subscriptions', () => {
   });
 
   test('are restored after a reconnect, and the old socket is detached', () => {
-    steady();
+    becomeStable();
     want('a');
     const old = platform.socket;
     old.end();
-    platform.pass(1_000);
+    platform.advance(1_000);
     expect(platform.socket).not.toBe(old);
     expect(old.onmessage).toBeNull();
     hello();
@@ -246,11 +246,11 @@ describe('credit', () => {
   });
 
   test('starts over with a new socket', async () => {
-    steady();
+    becomeStable();
     want('a');
     platform.socket.frame({ camera: 'a' });
     platform.socket.end();
-    platform.pass(1_000);
+    platform.advance(1_000);
     hello();
     connection.finished('a');
     await turn();
@@ -269,43 +269,43 @@ describe('reconnecting', () => {
       const before = platform.sockets.length;
       const start = platform.time;
       platform.socket.end();
-      while (platform.sockets.length === before) platform.pass(5);
+      while (platform.sockets.length === before) platform.advance(5);
       waits.push(platform.time - start);
     }
     expect(waits).toEqual([500, 1000, 2000, 4000, 5000, 5000, 5000, 5000, 5000]);
     platform.randomness = 0;
     const before = platform.sockets.length;
     platform.socket.end();
-    platform.pass(2_495);
+    platform.advance(2_495);
     expect(platform.sockets).toHaveLength(before);
-    platform.pass(10);
+    platform.advance(10);
     expect(platform.sockets).toHaveLength(before + 1);
   });
 
   test('three consecutive failures start the fallback, and the attempts continue', () => {
     platform.socket.end();
-    platform.pass(500);
+    platform.advance(500);
     platform.socket.end();
-    platform.pass(1_000);
+    platform.advance(1_000);
     expect(links).toEqual(['reconnecting']);
     platform.socket.end();
     expect(links).toEqual(['reconnecting', 'fallback']);
-    platform.pass(2_000);
+    platform.advance(2_000);
     platform.socket.end();
-    platform.pass(5_000);
+    platform.advance(5_000);
     expect(links).toEqual(['reconnecting', 'fallback']);
     hello();
     expect(links).toEqual(['reconnecting', 'fallback', 'open']);
   });
 
-  test('a steady connection resets the failure count', () => {
+  test('a stable connection resets the failure count', () => {
     for (const wait of [500, 1_000]) {
       platform.socket.end();
-      platform.pass(wait);
+      platform.advance(wait);
     }
-    steady();
+    becomeStable();
     platform.socket.end();
-    platform.pass(1_500);
+    platform.advance(1_500);
     platform.socket.end();
     expect(links).toEqual(['reconnecting', 'open', 'reconnecting']);
   });
@@ -314,15 +314,15 @@ describe('reconnecting', () => {
     for (const wait of [500, 1_000, 2_000]) {
       hello();
       platform.socket.end();
-      platform.pass(wait);
+      platform.advance(wait);
     }
     expect(links.at(-1)).toBe('fallback');
   });
 
-  test('a page that may not open sockets falls back', () => {
+  test('a page that is not allowed to open sockets uses the fallback', () => {
     platform.refuseSockets = true;
     platform.socket.end();
-    platform.pass(10_000);
+    platform.advance(10_000);
     expect(links).toEqual(['reconnecting', 'fallback']);
   });
 
@@ -331,14 +331,14 @@ describe('reconnecting', () => {
     connection.reconnectNow();
     connection.reconnectNow();
     expect(platform.sockets).toHaveLength(2);
-    platform.pass(600);
+    platform.advance(600);
     expect(platform.sockets).toHaveLength(2);
   });
 
   test('does not reconnect after close', () => {
     hello();
     connection.close();
-    platform.pass(60_000);
+    platform.advance(60_000);
     expect(platform.sockets).toHaveLength(1);
     expect(platform.socket.closed).toBe(true);
     connection.reconnectNow();
@@ -349,9 +349,9 @@ describe('reconnecting', () => {
 describe('watchdog', () => {
   test('ten seconds without a message end the connection', () => {
     hello();
-    platform.pass(9_999);
+    platform.advance(9_999);
     expect(platform.socket.closed).toBe(false);
-    platform.pass(2);
+    platform.advance(2);
     expect(platform.sockets[0]?.closed).toBe(true);
     expect(links.at(-1)).toBe('reconnecting');
   });
@@ -359,18 +359,18 @@ describe('watchdog', () => {
   test('any message resets the watchdog', () => {
     hello();
     for (let round = 0; round < 5; round++) {
-      platform.pass(9_000);
+      platform.advance(9_000);
       platform.socket.frame();
     }
     expect(platform.sockets).toHaveLength(1);
-    platform.pass(10_001);
+    platform.advance(10_001);
     expect(platform.sockets[0]?.closed).toBe(true);
   });
 
   test('a socket that never opens is closed too', () => {
-    platform.pass(10_001);
+    platform.advance(10_001);
     expect(platform.sockets[0]?.closed).toBe(true);
-    platform.pass(1_000);
+    platform.advance(1_000);
     expect(platform.sockets).toHaveLength(2);
   });
 });
@@ -398,7 +398,7 @@ describe('clock', () => {
     expect(connection.clock.microseconds).toBeCloseTo(5_003_000, 0);
   });
 
-  test('adopts a new offset immediately when a clock was set', () => {
+  test('adopts a new offset immediately when a clock was adjusted', () => {
     hello();
     pong(4, 5_000);
     pong(30, -20_000);
@@ -407,9 +407,9 @@ describe('clock', () => {
 
   test('pings in quick succession at first, then every five seconds', () => {
     hello();
-    platform.pass(700);
+    platform.advance(700);
     expect(platform.socket.commands('ping')).toHaveLength(3);
-    platform.pass(5_000);
+    platform.advance(5_000);
     expect(platform.socket.commands('ping')).toHaveLength(4);
   });
 });

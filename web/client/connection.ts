@@ -1,6 +1,6 @@
 // One viewer's connection to the hub's wall socket: reconnects, keeps the wanted cameras subscribed, and manages
 // credit. It uses no DOM and does not decode pictures, so it runs in a worker and in a page. Sockets, clock and
-// timers are passed in, so that tests need neither sockets nor sleep.
+// timers are passed in, so that tests need neither real sockets nor sleeps.
 import { backoffDelay } from './backoff.ts';
 import { ClockOffset } from './clock-offset.ts';
 import { Credit } from './credit.ts';
@@ -40,10 +40,10 @@ export const PROTOCOL = 'ocelli.v2';
 const SILENCE_LIMIT = 10_000;
 const FAILURES_BEFORE_FALLBACK = 3;
 /**
- * A connection that ends sooner after hello counts as a failure. Otherwise a hub that closes right after hello would
- * be reconnected to without delay.
+ * A connection that ends sooner after hello counts as a failure. Otherwise the client would reconnect without delay to
+ * a hub that closes right after hello.
  */
-const STEADY_AFTER = 5_000;
+const STABLE_AFTER = 5_000;
 const PING_INTERVAL = 5_000;
 /** The first pings are sent in quick succession, so that ages are correct from the start. */
 const FIRST_PINGS = 3;
@@ -60,8 +60,8 @@ export class Connection {
   /** The current subscriptions. A camera that the hub refused is not included, and is subscribed when it appears. */
   #subscribed = new Map<string, StreamChoice>();
   #socket: Socket | undefined;
-  #greeted = false;
-  #steady = false;
+  #helloReceived = false;
+  #stable = false;
   #link: Link = 'connecting';
   #failures = 0;
   #lastMessageAt = 0;
@@ -69,7 +69,7 @@ export class Connection {
   #closed = false;
   #cancelRetry: (() => void) | undefined;
   #cancelWatchdog: (() => void) | undefined;
-  #cancelSteady: (() => void) | undefined;
+  #cancelStable: (() => void) | undefined;
   #cancelPing: (() => void) | undefined;
 
   constructor(url: string, platform: Platform, listener: Listener) {
@@ -86,11 +86,11 @@ export class Connection {
     this.#attempt();
   }
 
-  /** Closes the connection for good. */
+  /** Closes the connection permanently. */
   close(): void {
     this.#closed = true;
     this.#cancelRetry?.();
-    this.#drop();
+    this.#closeSocket();
   }
 
   /** Reconnects now instead of after the delay, because the network is back or the page is visible again. */
@@ -101,7 +101,7 @@ export class Connection {
   }
 
   /** Sets the wanted cameras, replacing the previous set. Idempotent. */
-  want(cameras: ReadonlyMap<string, StreamChoice>): void {
+  setWanted(cameras: ReadonlyMap<string, StreamChoice>): void {
     this.#wanted = new Map(cameras);
     this.#reconcile();
   }
@@ -109,7 +109,7 @@ export class Connection {
   /** Marks a delivered frame as painted or discarded, which returns its credit. */
   finished(camera: string): void {
     this.#credit.finished(camera, this.#platform.now());
-    this.#creditSoon();
+    this.#scheduleCredit();
   }
 
   retry(cameras: readonly string[]): void {
@@ -123,13 +123,13 @@ export class Connection {
       socket = this.#platform.openSocket(this.#url, PROTOCOL);
     } catch {
       // The page's policy may block the socket. The fallback then uses MJPEG.
-      this.#lost();
+      this.#onLost();
       return;
     }
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
     socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = () => this.#lost();
+    socket.onclose = () => this.#onLost();
     this.#watch(SILENCE_LIMIT);
   }
 
@@ -151,8 +151,8 @@ export class Connection {
         break;
       case 'pong':
         this.clock.add(event.t, this.#platform.now(), event.time);
-        this.#credit.roundTripIs(this.clock.roundTrip ?? 0);
-        this.#creditSoon();
+        this.#credit.setRoundTrip(this.clock.roundTrip ?? 0);
+        this.#scheduleCredit();
         break;
       case 'gone':
         this.#forget(event.id);
@@ -170,11 +170,11 @@ export class Connection {
   }
 
   #handleHello(): void {
-    this.#greeted = true;
+    this.#helloReceived = true;
     this.clock.reset();
-    this.#cancelSteady?.();
-    this.#cancelSteady = this.#platform.after(STEADY_AFTER, () => {
-      this.#steady = true;
+    this.#cancelStable?.();
+    this.#cancelStable = this.#platform.after(STABLE_AFTER, () => {
+      this.#stable = true;
       this.#failures = 0;
     });
     this.#setLink('open');
@@ -190,7 +190,7 @@ export class Connection {
   }
 
   #reconcile(): void {
-    if (!this.#greeted) return;
+    if (!this.#helloReceived) return;
     const removed = [...this.#subscribed.keys()].filter((camera) => !this.#wanted.has(camera));
     if (removed.length > 0) {
       removed.forEach((camera) => this.#forget(camera));
@@ -210,7 +210,7 @@ export class Connection {
   }
 
   /** One message for all the frames painted in the same turn. */
-  readonly #creditSoon = coalesced(() => {
+  readonly #scheduleCredit = coalesced(() => {
     const add = this.#credit.take();
     if (add) this.#send({ cmd: 'credit', add });
   });
@@ -218,36 +218,36 @@ export class Connection {
   #ping(): void {
     this.#send({ cmd: 'ping', t: this.#platform.now() });
     this.#pings += 1;
-    const pause = this.#pings < FIRST_PINGS ? FIRST_PING_INTERVAL : PING_INTERVAL;
-    this.#cancelPing = this.#platform.after(pause, () => this.#ping());
+    const delay = this.#pings < FIRST_PINGS ? FIRST_PING_INTERVAL : PING_INTERVAL;
+    this.#cancelPing = this.#platform.after(delay, () => this.#ping());
   }
 
   #watch(milliseconds: number): void {
     this.#cancelWatchdog = this.#platform.after(milliseconds, () => {
       const silence = this.#platform.now() - this.#lastMessageAt;
       // A negative value means that the clock was set back. A dead connection must not stay open because of it.
-      if (silence >= SILENCE_LIMIT || silence < 0) this.#lost();
+      if (silence >= SILENCE_LIMIT || silence < 0) this.#onLost();
       else this.#watch(SILENCE_LIMIT - silence);
     });
   }
 
-  #lost(): void {
+  #onLost(): void {
     if (this.#closed) return;
-    if (!this.#steady) this.#failures += 1;
-    this.#drop();
+    if (!this.#stable) this.#failures += 1;
+    this.#closeSocket();
     this.#setLink(this.#failures >= FAILURES_BEFORE_FALLBACK ? 'fallback' : 'reconnecting');
-    const pause = backoffDelay(this.#failures, this.#platform.random());
-    this.#cancelRetry = this.#platform.after(pause, () => this.#attempt());
+    const delay = backoffDelay(this.#failures, this.#platform.random());
+    this.#cancelRetry = this.#platform.after(delay, () => this.#attempt());
   }
 
-  #drop(): void {
+  #closeSocket(): void {
     this.#cancelWatchdog?.();
-    this.#cancelSteady?.();
+    this.#cancelStable?.();
     this.#cancelPing?.();
     const socket = this.#socket;
     this.#socket = undefined;
-    this.#greeted = false;
-    this.#steady = false;
+    this.#helloReceived = false;
+    this.#stable = false;
     this.#subscribed.clear();
     this.#credit.clear();
     if (!socket) return;
@@ -263,6 +263,6 @@ export class Connection {
   }
 
   #send(command: Command): void {
-    if (this.#greeted) this.#socket?.send(JSON.stringify(command));
+    if (this.#helloReceived) this.#socket?.send(JSON.stringify(command));
   }
 }

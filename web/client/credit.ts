@@ -12,7 +12,7 @@ interface Account {
 const LONG_ROUND_TRIP = 50;
 /** With a credit of 1, a frame that is held for one round trip would be held for three with a credit of 2. This factor
  * prevents the credit from oscillating between 1 and 2. */
-const HELD_WITH_TWO = 3;
+const HOLDING_FACTOR = 3;
 /** The weight of the newest frame in the moving average of the holding time. */
 const WEIGHT = 0.1;
 
@@ -24,8 +24,8 @@ export class Credit {
   #holding = 0;
 
   /**
-   * Opens an account for a new subscription and returns its credit. Frames still held from the last one stay
-   * counted.
+   * Opens an account for a new subscription and returns its credit. Frames that are still held from the
+   * previous subscription remain counted.
    */
   open(camera: string): number {
     const held = this.#accounts.get(camera)?.held ?? [];
@@ -68,8 +68,8 @@ export class Credit {
    * Sets the round trip. A second frame in transit compensates for a long one. If painting takes longer than the round
    * trip, a second frame would only wait and get older.
    */
-  roundTripIs(milliseconds: number): void {
-    const limit = milliseconds * (this.#target === 2 ? HELD_WITH_TWO : 1);
+  setRoundTrip(milliseconds: number): void {
+    const limit = milliseconds * (this.#target === 2 ? HOLDING_FACTOR : 1);
     const target = milliseconds > LONG_ROUND_TRIP && this.#holding <= limit ? 2 : 1;
     if (target === this.#target) return;
     this.#target = target;

@@ -56,14 +56,14 @@ export function parseEvent(text: string): HubEvent | undefined {
   } catch {
     return undefined;
   }
-  const fields = object(value);
+  const fields = asObject(value);
   if (!fields) return undefined;
   switch (fields['type']) {
     case 'hello':
       return {
         type: 'hello',
-        version: string(fields['version']),
-        time: number(fields['time']) ?? 0,
+        version: asString(fields['version']),
+        time: asNumber(fields['time']) ?? 0,
         cameras: parseCameras(fields['cameras']),
       };
     case 'camera': {
@@ -71,19 +71,19 @@ export function parseEvent(text: string): HubEvent | undefined {
       return camera && { type: 'camera', camera };
     }
     case 'gone': {
-      const id = string(fields['id']);
+      const id = asString(fields['id']);
       return id === '' ? undefined : { type: 'gone', id };
     }
     case 'error': {
-      const camera = string(fields['camera']);
-      const code = string(fields['code']);
-      return { type: 'error', code, message: string(fields['message']), ...(camera !== '' && { camera }) };
+      const camera = asString(fields['camera']);
+      const code = asString(fields['code']);
+      return { type: 'error', code, message: asString(fields['message']), ...(camera !== '' && { camera }) };
     }
     case 'stats':
-      return { type: 'stats', time: number(fields['time']) ?? 0, cameras: parseCounts(fields['cameras']) };
+      return { type: 'stats', time: asNumber(fields['time']) ?? 0, cameras: parseCounts(fields['cameras']) };
     case 'pong': {
-      const t = number(fields['t']);
-      const time = number(fields['time']);
+      const t = asNumber(fields['t']);
+      const time = asNumber(fields['time']);
       return t === undefined || time === undefined ? undefined : { type: 'pong', t, time };
     }
     default:
@@ -93,17 +93,17 @@ export function parseEvent(text: string): HubEvent | undefined {
 
 /** Parses a camera of the socket or of the REST list, whose rows have the same fields (null where one is missing). */
 export function parseCamera(value: unknown): Camera | undefined {
-  const fields = object(value);
-  const id = string(fields?.['id']);
+  const fields = asObject(value);
+  const id = asString(fields?.['id']);
   if (!fields || id === '') return undefined;
-  const state = string(fields['state']);
-  const reason = string(fields['reason']);
-  const width = number(fields['width']);
-  const height = number(fields['height']);
+  const state = asString(fields['state']);
+  const reason = asString(fields['reason']);
+  const width = asNumber(fields['width']);
+  const height = asNumber(fields['height']);
   const codecs = Array.isArray(fields['codecs']) ? fields['codecs'] : [];
   return {
     id,
-    name: string(fields['name']) || id,
+    name: asString(fields['name']) || id,
     state: STATES.has(state) ? (state as CameraState) : 'idle',
     ...(reason !== '' && { reason }),
     codecs: codecs.filter((codec): codec is string => typeof codec === 'string'),
@@ -119,28 +119,28 @@ export function parseCameras(value: unknown): Camera[] {
 
 function parseCounts(value: unknown): Map<string, DeliveryCounts> {
   const counts = new Map<string, DeliveryCounts>();
-  for (const [id, row] of Object.entries(object(value) ?? {})) {
-    const fields = object(row);
+  for (const [id, row] of Object.entries(asObject(value) ?? {})) {
+    const fields = asObject(row);
     if (!fields) continue;
     counts.set(id, {
-      sent: number(fields['sent']) ?? 0,
-      dropped: number(fields['dropped']) ?? 0,
-      viewers: number(fields['viewers']) ?? 0,
+      sent: asNumber(fields['sent']) ?? 0,
+      dropped: asNumber(fields['dropped']) ?? 0,
+      viewers: asNumber(fields['viewers']) ?? 0,
     });
   }
   return counts;
 }
 
-function object(value: unknown): Record<string, unknown> | undefined {
+function asObject(value: unknown): Record<string, unknown> | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : undefined;
 }
 
-function string(value: unknown): string {
+function asString(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function number(value: unknown): number | undefined {
+function asNumber(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }

@@ -4,11 +4,11 @@ import { expect, test } from 'vitest';
 import { CODEC_JPEG, KIND_FRAME, decodeFrame } from './frame';
 
 const seconds = Number(process.env.FUZZ_SECONDS ?? 1);
-const effort = { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: seconds * 500 };
-const limit = seconds * 1000 + 10_000;
+const runOptions = { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: seconds * 500 };
+const testTimeout = seconds * 1000 + 10_000;
 
-/** Random messages with a valid beginning. */
-const begun = fc
+/** Random messages with a valid version and kind. */
+const withValidHeader = fc
   .tuple(
     fc.uint8Array({ minLength: 40, maxLength: 400 }),
     fc.integer({ min: 0, max: 255 }),
@@ -25,7 +25,7 @@ const begun = fc
   });
 
 /** The same, with an id that starts with a byte-order mark. */
-const marked = begun.map((message) => {
+const withByteOrderMark = withValidHeader.map((message) => {
   message[28] = 4;
   message.set([0xef, 0xbb, 0xbf, 0x61], 29);
   return message;
@@ -35,27 +35,30 @@ test(
   'random messages are decoded to undefined or to their own bytes, without exceptions',
   () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), begun, marked), (bytes) => {
-        const message = new Uint8Array(bytes);
-        const frame = decodeFrame(message.buffer);
-        if (frame === undefined) return;
-        const id = message[28] ?? 0;
-        expect(id).toBeGreaterThan(0);
-        expect(frame.payload.byteOffset).toBe(29 + id);
-        expect(frame.payload.length).toBe(message.length - 29 - id);
-        expect(frame.payload.length).toBeGreaterThan(0);
-        expect(new TextEncoder().encode(frame.camera).length).toBe(id);
-      }),
-      effort,
+      fc.property(
+        fc.oneof(fc.uint8Array({ maxLength: 400 }), withValidHeader, withByteOrderMark),
+        (bytes) => {
+          const message = new Uint8Array(bytes);
+          const frame = decodeFrame(message.buffer);
+          if (frame === undefined) return;
+          const id = message[28] ?? 0;
+          expect(id).toBeGreaterThan(0);
+          expect(frame.payload.byteOffset).toBe(29 + id);
+          expect(frame.payload.length).toBe(message.length - 29 - id);
+          expect(frame.payload.length).toBeGreaterThan(0);
+          expect(new TextEncoder().encode(frame.camera).length).toBe(id);
+        },
+      ),
+      runOptions,
     );
   },
-  limit,
+  testTimeout,
 );
 
 test(
   'a valid message is decoded to the fields it was built from',
   () => {
-    const word = fc.integer({ min: 0, max: 0xffffffff });
+    const uint32 = fc.integer({ min: 0, max: 0xffffffff });
     const time = fc.maxSafeNat();
     const id = fc
       .string({ minLength: 1, maxLength: 60, unit: 'grapheme' })
@@ -63,8 +66,8 @@ test(
     fc.assert(
       fc.property(
         id,
-        word,
-        word,
+        uint32,
+        uint32,
         time,
         time,
         fc.boolean(),
@@ -97,8 +100,8 @@ test(
           expect([...(frame?.payload ?? [])]).toEqual([...payload]);
         },
       ),
-      effort,
+      runOptions,
     );
   },
-  limit,
+  testTimeout,
 );

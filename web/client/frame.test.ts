@@ -75,7 +75,7 @@ describe('decodeFrame', () => {
     const random = (): number => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
     for (let round = 0; round < 20_000; round++) {
       const bytes = Uint8Array.from({ length: Math.floor(random() * 64) }, () => Math.floor(random() * 256));
-      // Half of the messages start correctly, so that more than the first check is tested.
+      // Half of the messages start with a valid version and kind, so that more than the first check is tested.
       if (round % 2 === 0) bytes.set([2, 1].slice(0, bytes.length));
       const frame = decodeFrame(bytes.buffer);
       if (frame) expect(frame.payload.length).toBeGreaterThan(0);

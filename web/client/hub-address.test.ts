@@ -1,28 +1,28 @@
 import { expect, test } from 'vitest';
 import { HubAddress, idOf, roomOf } from './hub-address.ts';
 
-test('socket and picture addresses are derived from the hub, also below a path and with a token', () => {
+test('socket and picture addresses are derived from the hub address, including its path and token', () => {
   const plain = new HubAddress('http://hub:8080');
   expect(plain.socket).toBe('ws://hub:8080/ws/cameras');
   expect(plain.cameras).toBe('http://hub:8080/api/v1/cameras');
   expect(plain.mjpeg('door', 'sub')).toBe('http://hub:8080/live/live/door/mjpeg?stream=sub');
-  const far = new HubAddress('https://example.org/cams/', 'a b');
-  expect(far.socket).toBe('wss://example.org/cams/ws/cameras?token=a+b');
-  expect(far.mjpeg('barn/cow', 'main')).toBe(
+  const remote = new HubAddress('https://example.org/cams/', 'a b');
+  expect(remote.socket).toBe('wss://example.org/cams/ws/cameras?token=a+b');
+  expect(remote.mjpeg('barn/cow', 'main')).toBe(
     'https://example.org/cams/live/barn/cow/mjpeg?token=a+b&stream=main',
   );
-  expect(far.snapshot('barn/cow', 'sub')).toMatch(
+  expect(remote.snapshot('barn/cow', 'sub')).toMatch(
     /^https:\/\/example\.org\/cams\/live\/barn\/cow\/frame\.jpg\?token=a\+b&stream=sub&at=\d+$/,
   );
 });
 
-test('the address of the series socket has the wanted names', () => {
+test('the address of the series socket lists the requested names', () => {
   const hub = new HubAddress('https://example.org/cams', 'pt_1');
   expect(new HubAddress('http://hub:8080').series([])).toBe('ws://hub:8080/ws/series');
   expect(hub.series(['a b', 'c&d'])).toBe(
     'wss://example.org/cams/ws/series?token=pt_1&series=a+b&series=c%26d',
   );
-  expect(hub.oneSeries(7)).toBe('https://example.org/cams/api/v1/series/7?token=pt_1');
+  expect(hub.seriesById(7)).toBe('https://example.org/cams/api/v1/series/7?token=pt_1');
   expect(hub.host).toBe('example.org');
 });
 

@@ -1,4 +1,5 @@
-// Derives the addresses of sockets and pictures from the hub's address. It may have a path, for a hub behind a proxy.
+// Derives the addresses of sockets and pictures from the hub's address, which may have a path if the hub is behind a
+// proxy.
 import type { StreamChoice } from './events.ts';
 
 const DEFAULT_APP = 'live';
@@ -24,7 +25,7 @@ export class HubAddress {
   }
 
   /** A series in the HTTP API. */
-  oneSeries(id: number): string {
+  seriesById(id: number): string {
     return this.#url(`api/v1/series/${id}`).href;
   }
 

@@ -11,7 +11,7 @@ test('the default hub is the one that served the script', () => {
   expect(hubOf(element({})).cameras).toBe(`${served}api/v1/cameras`);
 });
 
-test('the attributes set another hub, by address or by a path relative to the page, and a token', () => {
+test('the attributes select another hub, by address or by a path relative to the page, and a token', () => {
   expect(hubOf(element({ hub: 'http://hub:8080' })).socket).toBe('ws://hub:8080/ws/cameras');
   expect(hubOf(element({ hub: '../cams', token: 'pt_1' })).socket).toBe(
     'wss://example.org/cams/ws/cameras?token=pt_1',

@@ -117,7 +117,7 @@ export class FakePlatform implements Platform {
   }
 
   /** Advances the clock and runs the timers that are due, in order. */
-  pass(milliseconds: number): void {
+  advance(milliseconds: number): void {
     const end = this.time + milliseconds;
     for (;;) {
       const due = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import { launch, painted, until, wallReport } from './browser.ts';
 import { startHub, type Hub } from './hub.ts';
 
-/** Configuration for cameras on this machine. */
-export const LOCAL = 'allow_local_sources = true\n';
+/** Configuration that allows cameras on this machine. */
+export const LOCAL_SOURCES = 'allow_local_sources = true\n';
 export const PASSWORD = 'a tapir on the roof';
 export const PHONE = {
   viewport: { width: 390, height: 844 },
@@ -16,9 +16,9 @@ export const PHONE = {
 
 /** The browser of all tests of a file, after `useBrowser`. */
 export let browser: Browser;
-let opened: Hub | undefined;
+let openedHub: Hub | undefined;
 
-/** Starts a browser for the tests of a file. Profiles and the hub are closed after each test. */
+/** Starts a browser for the tests of a file. Browser profiles and the hub are closed after each test. */
 export function useBrowser(): void {
   beforeAll(async () => {
     browser = await launch();
@@ -26,15 +26,15 @@ export function useBrowser(): void {
   afterAll(() => browser.close());
   afterEach(async () => {
     for (const context of browser.contexts()) await context.close();
-    await opened?.stop();
-    opened = undefined;
+    await openedHub?.stop();
+    openedHub = undefined;
   });
 }
 
-/** A hub for one test. */
-export async function openHub(...how: Parameters<typeof startHub>): Promise<Hub> {
-  opened = await startHub(...how);
-  return opened;
+/** Starts a hub that is stopped after the test. */
+export async function openHub(...args: Parameters<typeof startHub>): Promise<Hub> {
+  openedHub = await startHub(...args);
+  return openedHub;
 }
 
 /** Opens a page in a new browser profile. Any script error in it fails the test. */
@@ -49,7 +49,7 @@ export async function freshPage(browser: Browser, options: BrowserContextOptions
 }
 
 /** Returns the link that a hub prints at its first start. */
-export async function firstLink(hub: Hub): Promise<string> {
+export async function setupLink(hub: Hub): Promise<string> {
   const find = (): string | undefined =>
     hub.output
       .map((line) => /https?:\/\/\S+\/sign-in#code=\S+/.exec(line)?.[0])
@@ -60,7 +60,7 @@ export async function firstLink(hub: Hub): Promise<string> {
 
 /** Sets the first password. The page is then signed in and shows the wall. */
 export async function setUp(page: Page, hub: Hub, name = 'robin'): Promise<void> {
-  await page.goto(await firstLink(hub));
+  await page.goto(await setupLink(hub));
   await page.getByLabel('Your name').fill(name);
   await choosePassword(page);
   await page.waitForURL(`${hub.url}/`);
@@ -101,14 +101,14 @@ export async function invite(
 }
 
 /** Calls the API with the page's session. Returns the status. */
-export function byHand(page: Page, method: string, path: string, body?: unknown): Promise<number> {
+export function callApi(page: Page, method: string, path: string, body?: unknown): Promise<number> {
   return page.evaluate(
     async ([method, path, body]) => {
-      const answer = await fetch(`/api/v1/${path}`, {
+      const response = await fetch(`/api/v1/${path}`, {
         method,
         ...(body === undefined ? {} : { body, headers: { 'Content-Type': 'application/json' } }),
       });
-      return answer.status;
+      return response.status;
     },
     [method, path, body === undefined ? undefined : JSON.stringify(body)] as const,
   );
@@ -122,17 +122,17 @@ export async function panels(page: Page): Promise<string[]> {
 }
 
 /** Whether content overflows horizontally. On phones `innerWidth` grows with the content; `clientWidth` does not. */
-export const tooWide = (page: Page): Promise<boolean> =>
+export const overflows = (page: Page): Promise<boolean> =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 
 /** Waits until the wall has exactly `count` cameras and all of them are painted. */
-export const shows = (page: Page, count: number): Promise<unknown> =>
+export const waitForWall = (page: Page, count: number): Promise<unknown> =>
   until(
-    `${count} cameras paint`,
+    `${count} cameras are painted`,
     () => wallReport(page),
     (report) => painted(report) === count && Object.keys(report.tiles).length === count,
   );
 
-/** Returns what a page has stored in the browser, except cookies. */
-export const kept = (page: Page): Promise<string> =>
+/** Returns the values that a page has stored in the browser, except cookies. */
+export const storedValues = (page: Page): Promise<string> =>
   page.evaluate(() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)]));

@@ -1,8 +1,17 @@
 // Links that show cameras without signing in: to a wall of selected cameras, and to one camera.
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { findings, until, wallReport } from './browser.ts';
-import { browser, byHand, freshPage, kept, openHub, setUp, shows, useBrowser } from './account.ts';
+import { axeFindings, until, wallReport } from './browser.ts';
+import {
+  browser,
+  callApi,
+  freshPage,
+  storedValues,
+  openHub,
+  setUp,
+  waitForWall,
+  useBrowser,
+} from './account.ts';
 import { patterns } from './hub.ts';
 
 useBrowser();
@@ -21,27 +30,27 @@ test('a wall link shows only its cameras, and reports that it has ended', async 
   await admin.getByRole('button', { name: 'Create link' }).click();
   const link = await admin.getByRole('textbox', { name: 'Link to “Hall”' }).inputValue();
   await admin.getByText('2 cameras · expires in 8 h').waitFor();
-  expect(await findings(admin)).toEqual([]);
+  expect(await axeFindings(admin)).toEqual([]);
 
   const visitor = await freshPage(browser);
   await visitor.goto(link);
-  await shows(visitor, 2);
+  await waitForWall(visitor, 2);
   expect(Object.keys((await wallReport(visitor)).tiles)).toEqual(['cam1', 'cam3']);
   expect(await visitor.getByRole('banner').textContent()).toMatch(/Hall.*expires in 8 h/s);
   expect(await visitor.getByRole('link', { name: /Settings/ }).count()).toBe(0);
   const secret = new URL(link).hash.slice('#wall='.length);
   expect(visitor.url()).not.toContain(secret);
-  expect(await kept(visitor)).not.toContain(secret);
+  expect(await storedValues(visitor)).not.toContain(secret);
   // The link still works after opening one camera, going back and reloading.
   await visitor.getByRole('button', { name: /^cam3,/ }).click();
   await visitor.getByRole('button', { name: 'All cameras' }).click();
   await visitor.reload();
-  await shows(visitor, 2);
-  expect(await findings(visitor)).toEqual([]);
+  await waitForWall(visitor, 2);
+  expect(await axeFindings(visitor)).toEqual([]);
 
-  const stranger = await freshPage(browser);
-  await stranger.goto(hub.url);
-  await stranger.getByRole('link', { name: /Settings/ }).waitFor();
+  const anonymous = await freshPage(browser);
+  await anonymous.goto(hub.url);
+  await anonymous.getByRole('link', { name: /Settings/ }).waitFor();
   expect((await hub.cameras()).length).toBe(0);
 
   await admin.getByRole('button', { name: 'Revoke Hall' }).click();
@@ -49,14 +58,14 @@ test('a wall link shows only its cameras, and reports that it has ended', async 
   await admin.getByText('No links yet').waitFor();
   await visitor.reload();
   await visitor.getByRole('heading', { name: 'This link has ended' }).waitFor();
-  expect(await findings(visitor)).toEqual([]);
+  expect(await axeFindings(visitor)).toEqual([]);
 });
 
 test('one camera is shared from the wall with a lifetime', async () => {
   const hub = await openHub(patterns(2));
   const admin = await freshPage(browser);
   await setUp(admin, hub);
-  expect(await byHand(admin, 'PATCH', 'apps/live', { publicPlayback: false })).toBe(200);
+  expect(await callApi(admin, 'PATCH', 'apps/live', { publicPlayback: false })).toBe(200);
   await admin.goto(`${hub.url}/#cam2`);
   await admin.getByRole('button', { name: 'Share' }).click();
   const dialog = admin.getByRole('dialog', { name: 'Share cam2' });
@@ -64,21 +73,21 @@ test('one camera is shared from the wall with a lifetime', async () => {
   await dialog.getByRole('button', { name: 'Create link' }).click();
   const link = await dialog.getByLabel('Link').inputValue();
   const visitor = await freshPage(browser);
-  const answer = await visitor.goto(link);
-  expect(answer?.status()).toBe(200);
+  const response = await visitor.goto(link);
+  expect(response?.status()).toBe(200);
   await until(
-    'it plays',
-    () => watched(admin),
+    'the camera plays',
+    () => camerasWithViewers(admin),
     (ids) => ids.includes('cam2'),
   );
   expect((await visitor.goto(link.replace('cam2', 'cam1')))?.status()).toBe(401);
 });
 
 /** Returns the cameras with viewers, requested with the page's session. */
-const watched = (page: Page): Promise<string[]> =>
+const camerasWithViewers = (page: Page): Promise<string[]> =>
   page.evaluate(async () => {
-    const answer = (await (await fetch('/api/v1/cameras')).json()) as {
+    const response = (await (await fetch('/api/v1/cameras')).json()) as {
       data: { id: string; viewers: number }[];
     };
-    return answer.data.filter(({ viewers }) => viewers > 0).map(({ id }) => id);
+    return response.data.filter(({ viewers }) => viewers > 0).map(({ id }) => id);
   });

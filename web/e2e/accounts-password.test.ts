@@ -9,29 +9,29 @@ test('typed input is kept when the session ends', async () => {
   const hub = await openHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
-  const elsewhere = await freshPage(browser);
-  await elsewhere.goto(`${hub.url}/sign-in?back=/settings%23account`);
-  await signIn(elsewhere, 'robin');
+  const otherPage = await freshPage(browser);
+  await otherPage.goto(`${hub.url}/sign-in?back=/settings%23account`);
+  await signIn(otherPage, 'robin');
   await page.goto(`${hub.url}/settings#apps/add`);
   await page.getByLabel('Name').fill('yard');
 
-  await elsewhere.getByText('this session').waitFor();
-  await elsewhere.getByRole('button', { name: /^Sign out .* at / }).click();
-  await elsewhere.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
-  await elsewhere.getByRole('button', { name: /^Sign out .* at / }).waitFor({ state: 'detached' });
+  await otherPage.getByText('this session').waitFor();
+  await otherPage.getByRole('button', { name: /^Sign out .* at / }).click();
+  await otherPage.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+  await otherPage.getByRole('button', { name: /^Sign out .* at / }).waitFor({ state: 'detached' });
 
   await page.getByRole('button', { name: 'Create app' }).click();
-  const again = page.getByRole('dialog', { name: 'Sign in again' });
-  expect(await again.getByLabel('Name').inputValue()).toBe('robin');
-  await again.getByLabel('Password').fill('not the right one');
-  await again.getByRole('button', { name: 'Sign in' }).click();
-  await again
+  const dialog = page.getByRole('dialog', { name: 'Sign in again' });
+  expect(await dialog.getByLabel('Name').inputValue()).toBe('robin');
+  await dialog.getByLabel('Password').fill('not the right one');
+  await dialog.getByRole('button', { name: 'Sign in' }).click();
+  await dialog
     .getByRole('alert')
     .getByText(/password/)
     .waitFor();
-  await again.getByLabel('Password').fill(PASSWORD);
-  await again.getByRole('button', { name: 'Sign in' }).click();
-  await again.waitFor({ state: 'detached' });
+  await dialog.getByLabel('Password').fill(PASSWORD);
+  await dialog.getByRole('button', { name: 'Sign in' }).click();
+  await dialog.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Create app' }).click();
   await page.getByRole('button', { name: 'Delete yard' }).waitFor();
 });
@@ -41,16 +41,16 @@ test('a changed password replaces the old one, and repeated guesses are delayed 
   const page = await freshPage(browser);
   await setUp(page, hub);
   await page.goto(`${hub.url}/settings#account`);
-  const better = 'another tapir, another roof';
+  const newPassword = 'another tapir, another roof';
   await page.getByLabel('Current password').fill('a wrong password');
-  await page.getByLabel('New password').fill(better);
-  await page.getByLabel('Repeat password').fill(better);
+  await page.getByLabel('New password').fill(newPassword);
+  await page.getByLabel('Repeat password').fill(newPassword);
   await page.getByRole('button', { name: 'Change password' }).click();
   await page
     .getByRole('alert')
     .getByText(/password/)
     .waitFor();
-  expect(await page.getByLabel('New password').inputValue()).toBe(better);
+  expect(await page.getByLabel('New password').inputValue()).toBe(newPassword);
   await page.getByLabel('Current password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Change password' }).click();
   await page.getByText('Password changed').waitFor();
@@ -63,16 +63,16 @@ test('a changed password replaces the old one, and repeated guesses are delayed 
     .getByRole('alert')
     .getByText(/password/)
     .waitFor();
-  await signIn(page, 'robin', better);
+  await signIn(page, 'robin', newPassword);
   await page.waitForURL(`${hub.url}/`);
 
-  const guesser = await freshPage(browser);
-  await guesser.goto(`${hub.url}/sign-in`);
-  const alert = guesser.getByRole('alert');
+  const attacker = await freshPage(browser);
+  await attacker.goto(`${hub.url}/sign-in`);
+  const alert = attacker.getByRole('alert');
   await until(
     'attempts are limited',
     async () => {
-      await signIn(guesser, 'robin', 'guess');
+      await signIn(attacker, 'robin', 'guess');
       await alert.filter({ hasText: /./ }).waitFor();
       return alert.textContent();
     },

@@ -1,23 +1,23 @@
 // Users in a real browser: from the first password to cameras and users, and the permissions of each role.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findings } from './browser.ts';
+import { axeFindings } from './browser.ts';
 import {
   browser,
-  byHand,
+  callApi,
   choosePassword,
-  firstLink,
+  setupLink,
   freshPage,
   invite,
-  kept,
-  LOCAL,
+  storedValues,
+  LOCAL_SOURCES,
   openHub,
   panels,
   PASSWORD,
   PHONE,
   setUp,
-  shows,
+  waitForWall,
   signIn,
-  tooWide,
+  overflows,
   useBrowser,
 } from './account.ts';
 import { patterns } from './hub.ts';
@@ -34,8 +34,8 @@ beforeAll(async () => {
 afterAll(() => rtsp.stop());
 
 test('an administrator sets the first password, adds a camera that plays, deletes it and signs out', async () => {
-  const hub = await openHub([], 0, LOCAL);
-  const link = await firstLink(hub);
+  const hub = await openHub([], 0, LOCAL_SOURCES);
+  const link = await setupLink(hub);
   const code = new URL(link).hash.slice('#code='.length);
   const page = await freshPage(browser);
   await page.goto(link);
@@ -67,14 +67,14 @@ test('an administrator sets the first password, adds a camera that plays, delete
     320, 240,
   ]);
   expect(await hub.cameras()).toEqual([]);
-  expect(await findings(page)).toEqual([]);
+  expect(await axeFindings(page)).toEqual([]);
 
   await page.getByLabel('Name').fill('Große Tür');
   expect(await page.getByLabel('Room').inputValue()).toBe('grosse-tur');
   await page.getByRole('button', { name: 'Add camera' }).click();
   await page.getByRole('link', { name: 'Große Tür', exact: true }).waitFor();
   await page.goto(hub.url);
-  await shows(page, 1);
+  await waitForWall(page, 1);
 
   await page.goto(`${hub.url}/settings#cameras`);
   await page.getByRole('link', { name: 'Edit Große Tür' }).click();
@@ -88,7 +88,7 @@ test('an administrator sets the first password, adds a camera that plays, delete
 
   await page.getByRole('button', { name: 'Delete Front door' }).click();
   const dialog = page.getByRole('dialog', { name: 'Delete “Front door”?' });
-  expect(await findings(page)).toEqual([]);
+  expect(await axeFindings(page)).toEqual([]);
   await dialog.getByRole('button', { name: 'Cancel' }).click();
   expect(await hub.cameras()).toHaveLength(1);
   await page.getByRole('button', { name: 'Delete Front door' }).click();
@@ -96,27 +96,27 @@ test('an administrator sets the first password, adds a camera that plays, delete
   await page.getByText('No cameras yet').waitFor();
   expect(await hub.cameras()).toEqual([]);
 
-  const stored = await kept(page);
+  const stored = await storedValues(page);
   for (const secret of [code, PASSWORD, 'p@ss word']) expect(stored).not.toContain(secret);
   expect(await page.evaluate(() => document.cookie)).toBe('');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL(`${hub.url}/`);
-  expect(await byHand(page, 'GET', 'users')).toBe(401);
+  expect(await callApi(page, 'GET', 'users')).toBe(401);
   await page.goto(`${hub.url}/settings#people`);
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await signIn(page, 'robin');
   await page.getByRole('heading', { name: 'Users' }).waitFor();
   expect(page.url()).toBe(`${hub.url}/settings#people`);
 
-  const late = await freshPage(browser);
-  await late.goto(link);
-  await late.getByLabel('Your name').fill('mallory');
-  await choosePassword(late);
-  await late.getByRole('alert').getByText(/code/).waitFor();
+  const secondPage = await freshPage(browser);
+  await secondPage.goto(link);
+  await secondPage.getByLabel('Your name').fill('mallory');
+  await choosePassword(secondPage);
+  await secondPage.getByRole('alert').getByText(/code/).waitFor();
 });
 
 test('each role is offered its own actions and refused all others', async () => {
-  const hub = await openHub(patterns(1), 0, LOCAL);
+  const hub = await openHub(patterns(1), 0, LOCAL_SOURCES);
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   const operator = await invite(admin, browser, hub, 'olga', 'operator');
@@ -140,7 +140,7 @@ test('each role is offered its own actions and refused all others', async () => 
     ['GET', 'walls', undefined],
     ['GET', 'apps/live/play-token/cam1', undefined],
   ] as const) {
-    expect([method, path, await byHand(viewer, method, path, body)]).toEqual([method, path, 403]);
+    expect([method, path, await callApi(viewer, method, path, body)]).toEqual([method, path, 403]);
   }
 
   await operator.goto(`${hub.url}/settings`);
@@ -151,47 +151,47 @@ test('each role is offered its own actions and refused all others', async () => 
   await operator.getByRole('button', { name: 'Add camera' }).click();
   await operator.getByRole('link', { name: 'Edit Yard' }).waitFor();
   expect(await operator.getByRole('link', { name: 'Edit cam1' }).count()).toBe(0);
-  expect(await byHand(operator, 'POST', 'users', { name: 'x', roles: [] })).toBe(403);
-  expect(await byHand(operator, 'POST', 'tokens', { name: 'x', scope: 'global' })).toBe(403);
+  expect(await callApi(operator, 'POST', 'users', { name: 'x', roles: [] })).toBe(403);
+  expect(await callApi(operator, 'POST', 'tokens', { name: 'x', scope: 'global' })).toBe(403);
 
-  // An admin lowers the role of a user, whose actions are then refused immediately.
+  // An admin lowers the role of a user. The user's actions are then refused immediately.
   await admin.goto(`${hub.url}/settings#people`);
   await admin.getByRole('link', { name: 'Edit olga' }).click();
   await admin.getByRole('heading', { name: 'Edit olga' }).waitFor();
-  expect(await findings(admin)).toEqual([]);
+  expect(await axeFindings(admin)).toEqual([]);
   await admin.getByLabel('Role 1', { exact: true }).selectOption('viewer');
   await admin.getByRole('button', { name: 'Save' }).click();
   await admin.getByRole('link', { name: 'Edit olga' }).waitFor();
-  expect(await byHand(operator, 'DELETE', 'cameras/yard')).toBe(403);
+  expect(await callApi(operator, 'DELETE', 'cameras/yard')).toBe(403);
   await admin.getByRole('button', { name: 'Delete vic' }).click();
   await admin.getByRole('dialog').getByRole('button', { name: 'Delete vic' }).click();
   await admin.getByRole('dialog').waitFor({ state: 'detached' });
   expect(await admin.getByRole('button', { name: 'Delete vic' }).count()).toBe(0);
-  expect(await byHand(viewer, 'GET', 'users')).toBe(401);
+  expect(await callApi(viewer, 'GET', 'users')).toBe(401);
 });
 
-test('private cameras are announced as private and shown after signing in', async () => {
+test('private cameras are reported as private and shown after signing in', async () => {
   const hub = await openHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
-  const stranger = await freshPage(browser, PHONE);
-  await stranger.goto(hub.url);
-  await stranger.getByText('the link that the hub printed').waitFor();
-  expect([await findings(stranger), await tooWide(stranger)]).toEqual([[], false]);
+  const anonymous = await freshPage(browser, PHONE);
+  await anonymous.goto(hub.url);
+  await anonymous.getByText('the link that the hub printed').waitFor();
+  expect([await axeFindings(anonymous), await overflows(anonymous)]).toEqual([[], false]);
   const page = await freshPage(browser);
-  await page.goto(await firstLink(hub));
+  await page.goto(await setupLink(hub));
   await page.getByLabel('Your name').fill('robin');
   await choosePassword(page);
   await page.getByText('1 camera · 1 live').waitFor();
 
-  await stranger.reload();
-  await stranger.getByRole('heading', { name: 'These cameras are private' }).waitFor();
-  await stranger.getByRole('link', { name: 'Sign in', exact: true }).click();
-  await signIn(stranger, 'robin');
-  await stranger.waitForURL(`${hub.url}/`);
-  await stranger.getByText('1 camera · 1 live').waitFor();
+  await anonymous.reload();
+  await anonymous.getByRole('heading', { name: 'These cameras are private' }).waitFor();
+  await anonymous.getByRole('link', { name: 'Sign in', exact: true }).click();
+  await signIn(anonymous, 'robin');
+  await anonymous.waitForURL(`${hub.url}/`);
+  await anonymous.getByText('1 camera · 1 live').waitFor();
 });
 
 test('an administrator sees the sessions of other users and ends them', async () => {
-  const hub = await openHub([], 0, LOCAL);
+  const hub = await openHub([], 0, LOCAL_SOURCES);
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   await admin.goto(`${hub.url}/settings#people`);
@@ -199,19 +199,21 @@ test('an administrator sees the sessions of other users and ends them', async ()
   expect(await admin.getByRole('heading', { name: 'Where other users are signed in' }).count()).toBe(0);
   const viewer = await invite(admin, browser, hub, 'vic', 'viewer');
   await viewer.goto(`${hub.url}/settings`);
-  expect(await byHand(viewer, 'GET', 'users')).toBe(403);
+  expect(await callApi(viewer, 'GET', 'users')).toBe(403);
 
   await admin.goto(`${hub.url}/settings#people`);
   await admin.reload();
   await admin.getByRole('heading', { name: 'Where other users are signed in' }).waitFor();
-  expect(await findings(admin)).toEqual([]);
-  const out = admin.getByRole('button', { name: /^Sign out / });
-  const names = await out.evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')));
+  expect(await axeFindings(admin)).toEqual([]);
+  const signOutButton = admin.getByRole('button', { name: /^Sign out / });
+  const names = await signOutButton.evaluateAll((all) =>
+    all.map((button) => button.getAttribute('aria-label')),
+  );
   expect(names).toEqual([expect.stringMatching(/^Sign out vic: Chrome.* at 127\.0\.0\.1$/)]);
-  await out.click();
+  await signOutButton.click();
   await admin.getByRole('dialog').getByText('vic has to sign in again there').waitFor();
   await admin.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
-  await out.waitFor({ state: 'detached' });
-  expect(await byHand(viewer, 'GET', 'users')).toBe(401);
-  expect(await byHand(admin, 'GET', 'users')).toBe(200);
+  await signOutButton.waitFor({ state: 'detached' });
+  expect(await callApi(viewer, 'GET', 'users')).toBe(401);
+  expect(await callApi(admin, 'GET', 'users')).toBe(200);
 });

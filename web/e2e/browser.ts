@@ -66,29 +66,29 @@ export function wallReport(page: Page): Promise<WallReport> {
   });
 }
 
-/** Polls `look` until `holds` returns true. The error includes the last value. */
+/** Polls `read` until `isMet` returns true for its value. The error includes the last value. */
 export async function until<T>(
-  what: string,
-  look: () => Promise<T> | T,
-  holds: (seen: T) => boolean,
+  condition: string,
+  read: () => Promise<T> | T,
+  isMet: (value: T) => boolean,
   timeout = 20_000,
 ): Promise<T> {
   const end = Date.now() + timeout;
   for (;;) {
-    const seen = await look();
-    if (holds(seen)) return seen;
+    const value = await read();
+    if (isMet(value)) return value;
     if (Date.now() > end)
-      throw new Error(`timed out waiting until ${what}; last seen: ${JSON.stringify(seen)}`);
+      throw new Error(`timed out waiting until ${condition}; last value: ${JSON.stringify(value)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
-export const painted = (report: WallReport, least = 1): number =>
-  Object.values(report.tiles).filter((tile) => (tile?.painted ?? 0) >= least).length;
+export const painted = (report: WallReport, minimum = 1): number =>
+  Object.values(report.tiles).filter((tile) => (tile?.painted ?? 0) >= minimum).length;
 
 /**
- * Reads the capture time that a pattern camera draws into its picture. The bottom twelfth has 32 blocks, from left to right
- * the bits 31 to 0 of the ms since the epoch modulo 2^32.
+ * Reads the capture time that a pattern camera draws into its picture. The bottom twelfth has 32 blocks: from left to
+ * right, the bits 31 to 0 of the ms since the epoch modulo 2^32.
  */
 export function readClock(page: Page, camera: string, element = 'camera-wall'): Promise<number | undefined> {
   return page.evaluate(
@@ -127,7 +127,7 @@ export async function setVisibility(page: Page, state: 'hidden' | 'visible'): Pr
 }
 
 /** Returns the serious and critical findings of axe. */
-export async function findings(page: Page): Promise<string[]> {
+export async function axeFindings(page: Page): Promise<string[]> {
   interface Violation {
     readonly id: string;
     readonly impact: string | null;

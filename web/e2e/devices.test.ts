@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { findings, launch, until } from './browser.ts';
-import { freshPage, PHONE, setUp, tooWide } from './account.ts';
+import { axeFindings, launch, until } from './browser.ts';
+import { freshPage, PHONE, setUp, overflows } from './account.ts';
 import { HUB, startHub, type Hub } from './hub.ts';
 
 let browser: Browser;
@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 /** Creates a key for a room. Returns the key, which the page shows only once. */
-async function makeKey(page: Page, room: string): Promise<string> {
+async function createKey(page: Page, room: string): Promise<string> {
   await page.goto(`${hub.url}/settings#ingress/add`);
   await page.getByLabel('Room').fill(room);
   await page.getByRole('button', { name: 'Create key' }).click();
@@ -34,7 +34,7 @@ const card = (page: Page, room: string): ReturnType<Page['locator']> =>
   page.getByRole('list', { name: 'Devices' }).getByRole('listitem').filter({ hasText: room });
 
 /** Whether the image has loaded a picture. */
-const shown = (page: Page, label: string): Promise<boolean> =>
+const isLoaded = (page: Page, label: string): Promise<boolean> =>
   page
     .getByRole('img', { name: label })
     .evaluate((img: HTMLImageElement) => img.complete && img.naturalWidth > 0);
@@ -43,33 +43,38 @@ test('a key is created, a phone pushes with it, its card updates, and the key is
   hub = await startHub([], 0, '[app.live]\npublic_playback = false\n');
   const page = await freshPage(browser);
   await setUp(page, hub);
-  const key = await makeKey(page, 'door');
+  const key = await createKey(page, 'door');
   expect(key).toMatch(/^wsk_[0-9a-f]{40,}$/);
   const text = await page.locator('.new-key').innerText();
-  const at = new URL(hub.url);
-  for (const line of ['HUB_HOST "127.0.0.1"', 'HUB_ROOM "door"', `HUB_KEY "${key}"`, `HUB_PORT ${at.port}`]) {
+  const address = new URL(hub.url);
+  for (const line of [
+    'HUB_HOST "127.0.0.1"',
+    'HUB_ROOM "door"',
+    `HUB_KEY "${key}"`,
+    `HUB_PORT ${address.port}`,
+  ]) {
     expect(text).toContain(line);
   }
-  expect([await findings(page), await tooWide(page)]).toEqual([[], false]);
+  expect([await axeFindings(page), await overflows(page)]).toEqual([[], false]);
 
   const phone = await freshPage(browser, { ...PHONE, colorScheme: 'dark' });
   await phone.goto(`${hub.url}/publish#app=live&room=door&key=${key}`);
-  expect(phone.url(), 'the key leaves the address').toBe(`${hub.url}/publish`);
-  expect([await findings(phone), await tooWide(phone)]).toEqual([[], false]);
+  expect(phone.url(), 'the key is removed from the address').toBe(`${hub.url}/publish`);
+  expect([await axeFindings(phone), await overflows(phone)]).toEqual([[], false]);
   await phone.getByRole('button', { name: 'Start camera' }).click();
   await phone.getByText('Live as live-door').waitFor();
-  expect([await findings(phone), await tooWide(phone)]).toEqual([[], false]);
+  expect([await axeFindings(phone), await overflows(phone)]).toEqual([[], false]);
 
   await page.getByText('The first frame has arrived').waitFor();
-  await until('the first picture', () => shown(page, 'First picture from door'), Boolean);
-  await until('the card’s picture', () => shown(page, 'Last picture from door'), Boolean);
+  await until('the first picture is loaded', () => isLoaded(page, 'First picture from door'), Boolean);
+  await until('the picture on the card is loaded', () => isLoaded(page, 'Last picture from door'), Boolean);
   await card(page, 'door')
     .getByText(/\d fps · up \d+ s/)
     .waitFor();
   await page.getByText('1 of 1 connected').waitFor();
   await page.getByRole('button', { name: 'Done' }).click();
-  expect(await page.content(), 'shown once').not.toContain(key);
-  expect([await findings(page), await tooWide(page)]).toEqual([[], false]);
+  expect(await page.content(), 'the key is shown only once').not.toContain(key);
+  expect([await axeFindings(page), await overflows(page)]).toEqual([[], false]);
 
   await page.getByRole('button', { name: 'Revoke the key of door' }).click();
   const dialog = page.getByRole('dialog', { name: 'Revoke the key of “door”?' });
@@ -86,18 +91,18 @@ test('the test command of a key works, and changed limits of an app apply immedi
   hub = await startHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
-  const key = await makeKey(page, 'bench');
+  const key = await createKey(page, 'bench');
   const line = await page.getByText(`OCELLI_KEY=${key}`).innerText();
   const [, command = ''] = line.trim().split(' ocelli ');
   const device = spawn(HUB, command.split(' '), { env: { ...process.env, OCELLI_KEY: key } });
-  const ended = new Promise((resolve) => device.once('exit', resolve));
+  const exited = new Promise((resolve) => device.once('exit', resolve));
   try {
     await page.getByText('The first frame has arrived').waitFor();
     await page.goto(`${hub.url}/settings#apps`);
     await page.getByText('Devices: 15 frames per second').click();
     const rules = page.getByRole('form', { name: 'Devices in live' });
     await rules.getByLabel('Frames per second').fill('1');
-    expect([await findings(page), await tooWide(page)]).toEqual([[], false]);
+    expect([await axeFindings(page), await overflows(page)]).toEqual([[], false]);
     await rules.getByRole('button', { name: 'Save' }).click();
     await rules.getByText('Saved').waitFor();
     await page.goto(`${hub.url}/settings#ingress`);
@@ -106,7 +111,7 @@ test('the test command of a key works, and changed limits of an app apply immedi
       .waitFor();
   } finally {
     device.kill('SIGINT');
-    await ended;
+    await exited;
   }
   await card(page, 'bench').getByText('offline').waitFor();
 });
@@ -120,11 +125,11 @@ test('a page without camera access or with a wrong key explains what to do', asy
   await page.getByRole('button', { name: 'Stop' }).click();
   await page.getByRole('heading', { name: 'Use this device as a camera' }).waitFor();
 
-  const plain = await freshPage(browser, PHONE);
-  await plain.addInitScript(() => {
+  const insecure = await freshPage(browser, PHONE);
+  await insecure.addInitScript(() => {
     Object.defineProperty(navigator, 'mediaDevices', { value: undefined });
     Object.defineProperty(window, 'isSecureContext', { value: false });
   });
-  await plain.goto(`${hub.url}/publish`);
-  await plain.getByText('encrypted pages only').waitFor();
+  await insecure.goto(`${hub.url}/publish`);
+  await insecure.getByText('encrypted pages only').waitFor();
 });

@@ -33,48 +33,48 @@ async function startProxy(target: Hub): Promise<{
   const { Agent, request } = await import('node:http');
   const agent = new Agent();
   const host = `127.0.0.1:${target.port}`;
-  const server = createServer((asked, answer) => {
-    const path = asked.url ?? '/';
+  const server = createServer((incoming, response) => {
+    const path = incoming.url ?? '/';
     const forward = request(
       {
         agent,
         host: '127.0.0.1',
         port: target.port,
         path,
-        method: asked.method,
-        headers: { ...asked.headers, host },
+        method: incoming.method,
+        headers: { ...incoming.headers, host },
       },
-      (got) => {
-        answer.writeHead(got.statusCode ?? 502, got.headers);
-        got.pipe(answer);
+      (upstream) => {
+        response.writeHead(upstream.statusCode ?? 502, upstream.headers);
+        upstream.pipe(response);
       },
     );
     if (path.includes('/mjpeg')) {
       running.add(path);
-      answer.on('close', () => running.delete(path));
+      response.on('close', () => running.delete(path));
     }
-    answer.on('close', () => forward.destroy());
-    forward.on('error', () => answer.destroy());
+    response.on('close', () => forward.destroy());
+    forward.on('error', () => response.destroy());
     forward.end();
   });
-  const self = { url: '', sockets: false, running, stop: () => closeAll(server) };
-  server.on('upgrade', (asked: IncomingMessage, socket) => {
-    if (!self.sockets) {
+  const state = { url: '', sockets: false, running, stop: () => closeAll(server) };
+  server.on('upgrade', (incoming: IncomingMessage, socket) => {
+    if (!state.sockets) {
       socket.end('HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
     const forward = connect(target.port, '127.0.0.1', () => {
-      const headers = { ...asked.headers, host, origin: target.url };
+      const headers = { ...incoming.headers, host, origin: target.url };
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
-      forward.write(`GET ${asked.url ?? '/'} HTTP/1.1\r\n${lines.join('')}\r\n`);
+      forward.write(`GET ${incoming.url ?? '/'} HTTP/1.1\r\n${lines.join('')}\r\n`);
       forward.pipe(socket).pipe(forward);
     });
     forward.on('error', () => socket.destroy());
     socket.on('error', () => forward.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  self.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return self;
+  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return state;
 }
 
 function closeAll(server: ReturnType<typeof createServer>): Promise<void> {
@@ -98,13 +98,13 @@ test('without sockets the wall falls back to MJPEG and snapshots until the socke
   page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
   await page.goto(proxy.url);
   await until(
-    'the fallback begins',
+    'the fallback starts',
     () => wallReport(page),
     ({ link }) => link === 'fallback',
     30_000,
   );
   await page.getByRole('status').filter({ hasText: 'MJPEG' }).waitFor();
-  const shown = await until('all seven show', images, (paths) => paths.length === 7, 30_000);
+  const shown = await until('all seven are shown', images, (paths) => paths.length === 7, 30_000);
   expect(shown.filter((path) => path.endsWith('/mjpeg')).length).toBe(4);
   expect(shown.filter((path) => path.endsWith('/frame.jpg')).length).toBe(3);
   expect(proxy.running.size).toBe(4);
@@ -121,7 +121,7 @@ test('without sockets the wall falls back to MJPEG and snapshots until the socke
     [...proxy.running].some((path) => path.includes(`/${camera}/mjpeg`));
   await page.getByRole('button', { name: /^cam7,/ }).focus();
   await until(
-    'the focused camera plays, and no fifth one',
+    'the focused camera plays, and only four play in total',
     () => [plays('cam7'), proxy.running.size],
     ([playing, count]) => playing === true && count === 4,
   );
@@ -143,7 +143,7 @@ test('without sockets the wall falls back to MJPEG and snapshots until the socke
   );
   await setVisibility(page, 'visible');
   await until(
-    'it plays again',
+    'four cameras play again',
     () => proxy.running.size,
     (count) => count === 4,
   );
@@ -156,13 +156,13 @@ test('without sockets the wall falls back to MJPEG and snapshots until the socke
     30_000,
   );
   await until(
-    'everything paints',
+    'all cameras are painted',
     () => wallReport(page),
     ({ tiles }) =>
       Object.values(tiles).length === 7 && Object.values(tiles).every((tile) => (tile?.painted ?? 0) > 0),
   );
   await until(
-    'no MJPEG is left',
+    'no MJPEG stream is left',
     () => proxy.running.size,
     (count) => count === 0,
   );

@@ -19,7 +19,7 @@ let browser: Browser;
 let foreign: Server;
 let foreignPort: number;
 let hub: Hub;
-let neighbour: Hub;
+let otherHub: Hub;
 let permissive: Hub;
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
   foreignPort = (foreign.address() as AddressInfo).port;
   hub = await startHub(patterns(1));
-  neighbour = await startHub(patterns(1));
+  otherHub = await startHub(patterns(1));
   const allowed = `allowed_origins = ["http://dash.example:${foreignPort}"]\n`;
   permissive = await startHub(patterns(1), 0, allowed);
 });
@@ -40,7 +40,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser.close();
   foreign.close();
-  await Promise.all([hub, neighbour, permissive].map((each) => each.stop()));
+  await Promise.all([hub, otherHub, permissive].map((running) => running.stop()));
 });
 
 async function pageAt(address: string): Promise<Page> {
@@ -49,7 +49,7 @@ async function pageAt(address: string): Promise<Page> {
   return page;
 }
 
-/** Opens a socket. Returns `picture`, or the code with which it closes. */
+/** Opens a socket. Returns `picture`, or the close code. */
 const trySocket = (page: Page, host: string, [path, protocol]: readonly [string, string]): Promise<string> =>
   page.evaluate(
     ([url, name]) =>
@@ -74,20 +74,20 @@ const tryFetch = (page: Page, host: string): Promise<string> =>
     try {
       const response = await fetch(url);
       return `${response.status} ${await response.text()}`;
-    } catch (fault) {
-      return String(fault);
+    } catch (error) {
+      return String(error);
     }
   }, `http://${host}/api/v1/cameras`);
 
-/** Waits for a line of the hub's log that contains all these words. */
-const logged = (where: Hub, ...words: string[]): Promise<string | undefined> =>
+/** Waits for a line of the hub's log that contains all these fragments. */
+const logged = (source: Hub, ...fragments: string[]): Promise<string | undefined> =>
   until(
-    `the log says ${words.join(', ')}`,
-    () => where.output.find((line) => words.every((word) => line.includes(word))),
+    `the log contains ${fragments.join(', ')}`,
+    () => source.output.find((line) => fragments.every((fragment) => line.includes(fragment))),
     (line) => line !== undefined,
   );
 
-test('a page of another host opens no socket and reads nothing', async () => {
+test('a page of another host cannot open a socket or read anything', async () => {
   const host = `127.0.0.1:${hub.port}`;
   const page = await pageAt(`http://evil.example:${foreignPort}/`);
   for (const socket of SOCKETS)
@@ -101,37 +101,38 @@ test('a page of another host opens no socket and reads nothing', async () => {
 });
 
 test('requests with a foreign host name are refused', async () => {
-  for (const each of [hub, permissive]) {
-    const host = `dash.example:${each.port}`;
+  for (const target of [hub, permissive]) {
+    const host = `dash.example:${target.port}`;
     const page = await browser.newPage();
-    const answer = await page.goto(`http://${host}/`);
-    expect(answer?.status()).toBe(403);
-    expect(await answer?.text()).toContain(`"${host}" is not a name of this hub`);
+    const response = await page.goto(`http://${host}/`);
+    expect(response?.status()).toBe(403);
+    expect(await response?.text()).toContain(`"${host}" is not a name of this hub`);
     // The browser considers this page same-origin, so only the hub can refuse it.
     expect(await tryFetch(page, host)).toMatch(/^403 .*is not a name of this hub/);
     for (const socket of SOCKETS)
       expect(await trySocket(page, host, socket), socket.join()).toBe('closed with 1006');
-    await logged(each, 'refused a request', `"${host}" is not a name of this hub`, 'peer=127.0.0.1:');
+    await logged(target, 'refused a request', `"${host}" is not a name of this hub`, 'peer=127.0.0.1:');
     await page.close();
   }
 });
 
-test('only a page of an allowed origin opens every socket and reads', async () => {
+test('only a page of an allowed origin opens every socket and reads the camera list', async () => {
   const host = `127.0.0.1:${permissive.port}`;
-  const guest = await pageAt(`http://dash.example:${foreignPort}/`);
-  for (const socket of SOCKETS) expect(await trySocket(guest, host, socket), socket.join()).toBe('picture');
-  expect(await tryFetch(guest, host)).toMatch(/^200 .*cam1/);
+  const allowedPage = await pageAt(`http://dash.example:${foreignPort}/`);
+  for (const socket of SOCKETS)
+    expect(await trySocket(allowedPage, host, socket), socket.join()).toBe('picture');
+  expect(await tryFetch(allowedPage, host)).toMatch(/^200 .*cam1/);
   // The origin is allowed on that hub only.
-  expect(await trySocket(guest, `127.0.0.1:${hub.port}`, SOCKETS[0])).toBe('closed with 1006');
-  const stranger = await pageAt(`http://evil.example:${foreignPort}/`);
-  expect(await trySocket(stranger, host, SOCKETS[0])).toBe('closed with 1006');
-  expect(await tryFetch(stranger, host)).toContain('Failed to fetch');
-  await guest.close();
-  await stranger.close();
+  expect(await trySocket(allowedPage, `127.0.0.1:${hub.port}`, SOCKETS[0])).toBe('closed with 1006');
+  const foreignPage = await pageAt(`http://evil.example:${foreignPort}/`);
+  expect(await trySocket(foreignPage, host, SOCKETS[0])).toBe('closed with 1006');
+  expect(await tryFetch(foreignPage, host)).toContain('Failed to fetch');
+  await allowedPage.close();
+  await foreignPage.close();
 });
 
 test('a page of another hub on this machine opens every socket', async () => {
-  const page = await pageAt(`${neighbour.url}/api/v1/docs`);
+  const page = await pageAt(`${otherHub.url}/api/v1/docs`);
   for (const name of ['127.0.0.1', 'localhost']) {
     for (const socket of SOCKETS) {
       expect(await trySocket(page, `${name}:${hub.port}`, socket), socket.join()).toBe('picture');

@@ -48,7 +48,7 @@ async function open(hub: Hub): Promise<void> {
     <div style="width: 400px"><camera-tile camera="cam1"></camera-tile></div>
     <camera-wall></camera-wall>
     <series-plot style="height: 300px"></series-plot>`;
-  server = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(html));
+  server = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end(html));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   page = await (await browser.newContext()).newPage();
   sockets = [];
@@ -67,9 +67,9 @@ const setAll = (name: string, value: string): Promise<void> =>
 
 const wallShows = (ids: readonly string[]): Promise<unknown> =>
   until(
-    `the wall paints ${ids.join(' and ')}`,
+    `the wall shows ${ids.join(' and ')}`,
     () => wallReport(page),
-    (seen) => Object.keys(seen.tiles).join() === ids.join() && painted(seen) === ids.length,
+    (wall) => Object.keys(wall.tiles).join() === ids.join() && painted(wall) === ids.length,
   );
 
 const plotShows = (name: string, other: string): Promise<unknown> =>
@@ -77,53 +77,53 @@ const plotShows = (name: string, other: string): Promise<unknown> =>
     `the plot shows ${name}`,
     () => report(page),
     ({ series }) =>
-      series.some((one) => one.name === name && one.ys.length === 1) &&
-      !series.some((one) => one.name === other),
+      series.some((plotted) => plotted.name === name && plotted.ys.length === 1) &&
+      !series.some((plotted) => plotted.name === other),
   );
 
-async function sample(hub: Hub, name: string): Promise<void> {
+async function sendSample(hub: Hub, name: string): Promise<void> {
   const socket = connect(await samplesPort(hub), '127.0.0.1');
   await new Promise((resolve) => socket.end(`${name}\n${Date.now()} 1\n`, () => resolve(undefined)));
 }
 
 test('every element uses the hub that served its script unless its attribute sets another', async () => {
   const telemetry = '[telemetry]\ntcp = "127.0.0.1:0"\nws = ""\n';
-  const near = await start(['cam1', 'cam2'], telemetry);
-  const far = await start(['cam1', 'barn', 'yard'], telemetry);
-  await sample(near, 'near');
-  await sample(far, 'far');
-  await open(near);
+  const first = await start(['cam1', 'cam2'], telemetry);
+  const second = await start(['cam1', 'barn', 'yard'], telemetry);
+  await sendSample(first, 'first');
+  await sendSample(second, 'second');
+  await open(first);
   await wallShows(['cam1', 'cam2']);
-  await plotShows('near', 'far');
+  await plotShows('first', 'second');
   await until(
-    'the tile paints',
+    'the tile is painted',
     () => readClock(page, 'cam1', 'camera-tile'),
     (value) => value !== undefined,
   );
 
-  await setAll('hub', far.url);
+  await setAll('hub', second.url);
   await wallShows(['cam1', 'barn', 'yard']);
-  await plotShows('far', 'near');
+  await plotShows('second', 'first');
   await until(
     'the first hub has no viewers left',
-    () => near.cameras(),
+    () => first.cameras(),
     (cameras) => cameras.every(({ viewers }) => viewers === 0),
   );
   await until(
-    'the tile paints again',
+    'the tile is painted again',
     () => readClock(page, 'cam1', 'camera-tile'),
     (value) => value !== undefined,
   );
 });
 
-test('a token gives access to private cameras, also if it is set later', async () => {
+test('a token gives access to private cameras, even if it is set later', async () => {
   const hub = await start(['cam1', 'cam2'], '[app.live]\npublic_playback = false\n');
   const headers = { Authorization: `Bearer ${ADMIN}` };
-  const answer = await fetch(`${hub.url}/api/v1/apps/live/play-token/cam1`, { headers });
-  const { data } = (await answer.json()) as { data: { token: string } };
+  const response = await fetch(`${hub.url}/api/v1/apps/live/play-token/cam1`, { headers });
+  const { data } = (await response.json()) as { data: { token: string } };
   await open(hub);
   await until(
-    'the wall is listed without cameras',
+    'the wall has an empty camera list',
     () =>
       page.evaluate(() => document.querySelector<HTMLElement & { listed: boolean }>('camera-wall')?.listed),
     (listed) => listed === true,
@@ -133,14 +133,14 @@ test('a token gives access to private cameras, also if it is set later', async (
   await setAll('token', data.token);
   await wallShows(['cam1']);
   await until(
-    'the tile paints',
+    'the tile is painted',
     () => readClock(page, 'cam1', 'camera-tile'),
     (value) => value !== undefined,
   );
   await until(
-    'each kind of socket carries it',
+    'each kind of socket includes the token',
     () => sockets.filter((url) => new URL(url).searchParams.get('token') === data.token),
-    (with_) =>
-      ['/ws/cameras', '/ws/series'].every((path) => with_.some((url) => new URL(url).pathname === path)),
+    (matching) =>
+      ['/ws/cameras', '/ws/series'].every((path) => matching.some((url) => new URL(url).pathname === path)),
   );
 });

@@ -41,7 +41,7 @@ export async function startHub(sources: readonly string[], port = 0, config = ''
   const child = spawn(HUB, serve, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.once('exit', () => void rm(data, { recursive: true, force: true }));
   const output: string[] = [];
-  const url = await listening(child, output);
+  const url = await waitForUrl(child, output);
   return {
     url,
     port: Number(new URL(url).port),
@@ -80,15 +80,15 @@ export function childrenOf(parent: number): number[] {
     .map(Number);
 }
 
-export const isThere = (pid: number): boolean => existsSync(`/proc/${pid}`);
+export const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
-function listening(child: ChildProcess, output: string[]): Promise<string> {
+function waitForUrl(child: ChildProcess, output: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => fail('did not report that it is listening'), TIMEOUT);
-    const fail = (what: string): void => {
+    const fail = (reason: string): void => {
       clearTimeout(timer);
       child.kill('SIGKILL');
-      reject(new Error(`${HUB} ${what}\n${output.join('\n')}`));
+      reject(new Error(`${HUB} ${reason}\n${output.join('\n')}`));
     };
     if (child.stderr) createInterface(child.stderr).on('line', (line) => output.push(line));
     if (child.stdout) {

@@ -9,11 +9,11 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { clockAge, launch, readClock, until, type TileReport } from './browser.ts';
 import { freshPage, setUp } from './account.ts';
-import { childrenOf, isThere, startHub, type Hub } from './hub.ts';
+import { childrenOf, isRunning, startHub, type Hub } from './hub.ts';
 
 const FAKE_PI = fileURLToPath(new URL('../../crates/ocelli-testkit/fake_pi.py', import.meta.url));
 /** The maximum age in ms from the program's clock to the pixels, as the contract requires on loopback at 24 fps VGA. */
-const AGE = 300;
+const MAX_AGE = 300;
 
 let browser: Browser;
 let directory: string;
@@ -36,15 +36,15 @@ afterEach(async () => {
   hub = undefined;
 });
 
-async function startPi(more = '', program: readonly string[] = []): Promise<Hub> {
-  const words = ['python3', FAKE_PI, '640', '480', '24', ...program];
+async function startPi(extraConfig = '', program: readonly string[] = []): Promise<Hub> {
+  const command = ['python3', FAKE_PI, '640', '480', '24', ...program];
   const config = `[[camera]]
 id = "pi"
-exec = ${JSON.stringify(words)}
+exec = ${JSON.stringify(command)}
 format = "yuv420p"
 size = "640x480"
 fps = 24
-${more}
+${extraConfig}
 `;
   hub = await startHub([], 0, config);
   return hub;
@@ -82,43 +82,47 @@ const canvasClock = (page: Page): Promise<number | undefined> =>
   });
 
 /** Reads a pixel of the message that the classic player draws over its picture. */
-const canvasNote = (page: Page): Promise<number[]> =>
+const messagePixel = (page: Page): Promise<number[]> =>
   page.evaluate(() => {
     const canvas = document.querySelector('canvas');
     const { data } = canvas?.getContext('2d')?.getImageData(2, canvas.height - 3, 1, 1) ?? { data: [] };
     return [...data];
   });
 
-const isNote = (pixel: number[]): boolean => pixel.join() === '16,20,24,255';
+const isMessage = (pixel: number[]): boolean => pixel.join() === '16,20,24,255';
 
-async function clockRuns(page: Page, read: () => Promise<number | undefined>, least = 15): Promise<number[]> {
+async function readAges(
+  page: Page,
+  read: () => Promise<number | undefined>,
+  minimum = 15,
+): Promise<number[]> {
   await until(
     'the clock can be read',
     read,
-    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 5_000,
+    (value) => value !== undefined && Math.abs(clockAge(value)) < 5_000,
   );
   const ages: number[] = [];
-  const seen = new Set<number>();
-  for (let look = 0; look < 40; look++) {
+  const values = new Set<number>();
+  for (let step = 0; step < 40; step++) {
     const value = (await read()) ?? 0;
     ages.push(clockAge(value));
-    seen.add(value);
+    values.add(value);
     await page.waitForTimeout(37);
   }
-  expect(seen.size, 'different pictures').toBeGreaterThan(least);
+  expect(values.size, 'different pictures').toBeGreaterThan(minimum);
   return ages.sort((a, b) => a - b);
 }
 
 test('the tile decodes MPEG-1 with at most 300 ms delay and shows its codec', async () => {
   const { url } = await startPi();
   const page = await open(`${url}/play/live/pi?codec=mpeg1`);
-  const ages = await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
-  expect(ages[20]).toBeLessThan(AGE);
-  process.stdout.write(`age of MPEG-1 on the screen, ms: p50 ${ages[20]}, most ${ages.at(-1)}\n`);
+  const ages = await readAges(page, () => readClock(page, 'pi', 'camera-tile'));
+  expect(ages[20]).toBeLessThan(MAX_AGE);
+  process.stdout.write(`age of MPEG-1 on the screen, ms: p50 ${ages[20]}, max ${ages.at(-1)}\n`);
   const state = await until(
-    'the tile has the age',
+    'the tile reports the age',
     () => tile(page),
-    (seen) => (seen?.paintedAge ?? 0) > 0,
+    (state) => (state?.paintedAge ?? 0) > 0,
   );
   expect(Math.abs((state?.age ?? Infinity) - (ages[20] ?? 0))).toBeLessThan(250);
   expect(state).toMatchObject({ width: 640, height: 480 });
@@ -135,20 +139,20 @@ test('the tile decodes MPEG-1 with at most 300 ms delay and shows its codec', as
   );
   expect(await button.textContent()).toBe('JPEG · auto');
   // JPEG at five pictures per second.
-  await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'), 4);
+  await readAges(page, () => readClock(page, 'pi', 'camera-tile'), 4);
   await button.click();
   await until(
-    'MPEG-1 again',
+    'the codec is MPEG-1 again',
     () => button.textContent(),
     (label) => label === 'MPEG-1',
   );
-  await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
+  await readAges(page, () => readClock(page, 'pi', 'camera-tile'));
 });
 
 test('five browsers play at the same time', async () => {
   const pi = await startPi();
   const all = await Promise.all(Array.from({ length: 5 }, () => open(`${pi.url}/play/live/pi?codec=mpeg1`)));
-  for (const page of all) await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
+  for (const page of all) await readAges(page, () => readClock(page, 'pi', 'camera-tile'));
   const [camera] = await pi.cameras();
   expect(camera).toMatchObject({ state: 'live', viewers: 5 });
 });
@@ -162,9 +166,9 @@ const freePort = (): Promise<number> =>
     });
   });
 
-async function ports(more = ''): Promise<{ page: string; line: string }> {
+async function ports(extraConfig = ''): Promise<{ page: string; line: string }> {
   const [http, ws] = [await freePort(), await freePort()];
-  const line = `jsmpeg_ports = { http = "127.0.0.1:${http}", ws = "127.0.0.1:${ws}"${more} }`;
+  const line = `jsmpeg_ports = { http = "127.0.0.1:${http}", ws = "127.0.0.1:${ws}"${extraConfig} }`;
   return { page: `http://127.0.0.1:${http}/`, line };
 }
 
@@ -176,21 +180,21 @@ test("a page with the classic API plays on the camera's own ports and reports th
   await until(
     'the clock can be read',
     () => canvasClock(page),
-    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+    (value) => value !== undefined && Math.abs(clockAge(value)) < 1_000,
   );
   // The message covers the lower part of the picture, where the clock's blocks were.
-  await until('the page reports missing pictures', () => canvasNote(page), isNote);
+  await until('the page reports missing pictures', () => messagePixel(page), isMessage);
   // The hub restarts the program, and the same page continues.
   await until(
     'the clock can be read again',
     () => canvasClock(page),
-    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+    (value) => value !== undefined && Math.abs(clockAge(value)) < 1_000,
     40_000,
   );
 });
 
 test('a custom page with the current player plays the transport stream', async () => {
-  const index = join(directory, 'own.html');
+  const index = join(directory, 'custom.html');
   const { page: address, line } = await ports(`, index = ${JSON.stringify(index)}`);
   await writeFile(index, 'to be written');
   const { url } = await startPi(line);
@@ -204,11 +208,11 @@ test('a custom page with the current player plays the transport stream', async (
      </script>`,
   );
   const page = await open(address);
-  const ages = await clockRuns(page, () => canvasClock(page));
+  const ages = await readAges(page, () => canvasClock(page));
   expect(ages[20]).toBeLessThan(1_000);
 });
 
-test('the hub ends within 2 s with players of each kind connected and logs nothing', async () => {
+test('the hub shuts down within 2 s with players of each kind connected and logs nothing', async () => {
   const { page: address, line } = await ports();
   const pi = await startPi(line);
   const players = await Promise.all([
@@ -221,27 +225,27 @@ test('the hub ends within 2 s with players of each kind connected and logs nothi
     await until(
       'the clock can be read',
       () => canvasClock(page),
-      (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+      (value) => value !== undefined && Math.abs(clockAge(value)) < 1_000,
     );
   }
   for (const page of players.slice(0, 2)) {
     await until(
       'a tile has a picture',
       () => tile(page),
-      (seen) => (seen?.painted ?? 0) > 0,
+      (state) => (state?.painted ?? 0) > 0,
     );
   }
   const started = childrenOf(pi.pid);
   expect(started.length, 'the program and two encoders').toBeGreaterThanOrEqual(3);
   const linesBefore = pi.output.length;
-  const asked = Date.now();
+  const requestedAt = Date.now();
   expect(await pi.end('SIGTERM')).toBe(0);
-  expect(Date.now() - asked).toBeLessThan(2_000);
-  expect(started.filter(isThere)).toEqual([]);
+  expect(Date.now() - requestedAt).toBeLessThan(2_000);
+  expect(started.filter(isRunning)).toEqual([]);
   expect(pi.output.slice(linesBefore)).toEqual([]);
   // The classic page shows that the connection is lost.
   const [, , classic] = players;
-  await until('the classic page shows a message', () => canvasNote(classic), isNote);
+  await until('the classic page shows a message', () => messagePixel(classic), isMessage);
 });
 
 test("a USB camera on the hub's machine is offered with its configuration lines", async () => {

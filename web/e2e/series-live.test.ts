@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CameraTile } from '../player/ocelli.ts';
 import { until } from './browser.ts';
-import { faultsOf, netcat, open, report, start, withBrowser, ysOf } from './series.ts';
+import { errorsOf, netcat, open, report, start, withBrowser, ysOf } from './series.ts';
 
 withBrowser();
 
@@ -17,14 +17,14 @@ describe('the page of cameras and series', () => {
     const page = await open(hub, '/live#camera=cam1&plot=temp');
     await page.locator('series-plot').waitFor();
     await until(
-      'the samples are there',
+      'the samples have arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'temp').length === 600,
+      (plot) => ysOf(plot, 'temp').length === 600,
     );
-    const moment = page.locator('.moment[data-camera="cam1"]');
+    const caption = page.locator('.picture-time[data-camera="cam1"]');
     await until(
       'the picture has a time',
-      () => moment.textContent(),
+      () => caption.textContent(),
       (text) => /\d:\d\d/.test(text ?? ''),
     );
     const chart = await page.locator('.u-over').boundingBox();
@@ -32,15 +32,19 @@ describe('the page of cameras and series', () => {
     await page.mouse.move(chart.x + chart.width / 4, chart.y + 20);
     const { range } = await report(page);
     if (!range) throw new Error('nothing is drawn');
-    const under = range.min + (range.max - range.min) / 4;
-    // The legend shows the value at that time, and the caption the time before the picture.
+    const cursorTime = range.min + (range.max - range.min) / 4;
+    // The legend shows the value at that time, and the caption shows how long before the picture it is.
     const value = async (): Promise<number> =>
       Number(await page.locator('li[data-series="temp"] .value').textContent());
-    await until('the value is shown', value, (shown) => Math.abs(shown - (599 - (now - under) / 1000)) <= 2);
+    await until(
+      'the value is shown',
+      value,
+      (shown) => Math.abs(shown - (599 - (now - cursorTime) / 1000)) <= 2,
+    );
     const shown = await until(
-      'the distance is shown',
+      'the time difference is shown',
       async () => {
-        const text = await moment.textContent();
+        const text = await caption.textContent();
         const captured = await page.evaluate(
           () => document.querySelector<CameraTile>('camera-tile')?.tileState()?.captureTime ?? 0,
         );
@@ -49,37 +53,37 @@ describe('the page of cameras and series', () => {
       },
       ({ minutes }) => minutes > 0,
     );
-    expect(Math.abs(shown.minutes - (shown.captured / 1000 - under) / 60_000)).toBeLessThan(0.6);
+    expect(Math.abs(shown.minutes - (shown.captured / 1000 - cursorTime) / 60_000)).toBeLessThan(0.6);
     await page.mouse.move(chart.x + chart.width / 4, chart.y + chart.height + 60);
     await until(
-      'the distance is hidden without a cursor',
-      () => moment.textContent(),
+      'the time difference is hidden without a cursor',
+      () => caption.textContent(),
       (text) => !(text ?? '').includes('cursor'),
     );
     // A second plot with all series is stored in the address and restored on the next visit.
     await page.getByRole('button', { name: 'Add a plot' }).click();
     await until(
-      'two plots',
+      'two plots are shown',
       () => page.locator('series-plot').count(),
       (count) => count === 2,
     );
     expect(page.url()).toContain('plot=temp&plot=');
     await page.goto(`${hub.url}/live`);
     await until(
-      'both are there again',
+      'both plots are restored',
       () => page.locator('series-plot').count(),
       (count) => count === 2,
     );
     expect(await page.locator('camera-tile').count()).toBe(1);
-    expect(faultsOf(page)).toEqual([]);
+    expect(errorsOf(page)).toEqual([]);
   });
 
-  it('shows the offset of wrong clocks until they are right', async () => {
+  it('shows the offset of a wrong clock until it is correct', async () => {
     const { hub, port } = await start();
     const slow = netcat(port, 'slow');
-    const right = netcat(port, 'right');
+    const correct = netcat(port, 'right');
     slow(`${Date.now() - 12_300} 1\n`);
-    right(`${Date.now()} 1\n`);
+    correct(`${Date.now()} 1\n`);
     const page = await open(hub, '/live#camera=cam1&plot=');
     const clock = (name: string): Promise<string | null> =>
       page.locator(`li[data-series="${name}"] .clock`).textContent();
@@ -91,10 +95,10 @@ describe('the page of cameras and series', () => {
     expect(await clock('right')).toBe('');
     slow(`${Date.now()} 2\n`);
     await until(
-      'it is right now',
+      'the clock is correct',
       () => clock('slow'),
       (text) => text === '',
     );
-    expect(faultsOf(page)).toEqual([]);
+    expect(errorsOf(page)).toEqual([]);
   });
 });

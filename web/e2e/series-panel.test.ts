@@ -1,7 +1,7 @@
 // The Series panel in the settings.
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { findings } from './browser.ts';
+import { axeFindings } from './browser.ts';
 import { freshPage, invite, setUp } from './account.ts';
 import { startHub } from './hub.ts';
 import { browser, netcat, running, samplesPort, source, withBrowser } from './series.ts';
@@ -9,22 +9,22 @@ import { browser, netcat, running, samplesPort, source, withBrowser } from './se
 withBrowser();
 
 describe('the Series panel', () => {
-  it('lists series and sources, warns of a port in use, renames and deletes', async () => {
+  it('lists series and sources, warns about a port in use, renames and deletes', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    const usedAddress = `127.0.0.1:${(other.address() as AddressInfo).port}`;
     try {
-      const hub = await startHub([], 0, `[telemetry]\nws = "${taken}"\n`);
+      const hub = await startHub([], 0, `[telemetry]\nws = "${usedAddress}"\n`);
       running.hub = hub;
       const port = await samplesPort(hub);
       const page = await freshPage(browser);
       running.page = page;
       await setUp(page, hub);
       await page.goto(`${hub.url}/settings#series`);
-      await page.getByText(`${taken}: Address already in use`).waitFor();
+      await page.getByText(`${usedAddress}: Address already in use`).waitFor();
       await page.getByText('No series yet').waitFor();
       await page.getByText(`nc -N 127.0.0.1 ${port}`).waitFor();
-      expect(await findings(page)).toEqual([]);
+      expect(await axeFindings(page)).toEqual([]);
 
       const send = netcat(port, 'boiler');
       send(`${Date.now()} 61.5\nwarm\n`);
@@ -35,7 +35,7 @@ describe('the Series panel', () => {
       await sources.getByText('connected').waitFor();
       await sources.getByText(/^boiler · 1 point · since /).waitFor();
       await sources.getByText('127.0.0.1:').waitFor();
-      expect(await findings(page)).toEqual([]);
+      expect(await axeFindings(page)).toEqual([]);
 
       await page.getByRole('link', { name: 'Edit boiler' }).click();
       await page.getByLabel('Name').fill('heating');
@@ -52,11 +52,11 @@ describe('the Series panel', () => {
       await dialog.getByRole('button', { name: 'Delete series' }).click();
       await page.getByText('No series yet').waitFor();
       const viewer = await invite(page, browser, hub, 'vic', 'viewer');
-      source(port, 'seen').write(`${Date.now()} 1\n`);
+      source(port, 'visible').write(`${Date.now()} 1\n`);
       await viewer.goto(`${hub.url}/settings#series`);
-      await viewer.getByRole('link', { name: 'seen' }).waitFor();
-      expect(await viewer.getByRole('link', { name: 'Edit seen' }).count()).toBe(0);
-      expect(await viewer.getByRole('button', { name: 'Delete seen' }).count()).toBe(0);
+      await viewer.getByRole('link', { name: 'visible' }).waitFor();
+      expect(await viewer.getByRole('link', { name: 'Edit visible' }).count()).toBe(0);
+      expect(await viewer.getByRole('button', { name: 'Delete visible' }).count()).toBe(0);
       await viewer.context().close();
     } finally {
       other.close();

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { until } from './browser.ts';
 import {
   ADMIN,
-  faultsOf,
+  errorsOf,
   netcat,
   open,
   report,
@@ -19,16 +19,16 @@ import {
 withBrowser();
 
 /** Counts the pixels of the chart with approximately this colour. */
-const coloured = (page: Page, [red, green, blue]: readonly [number, number, number]): Promise<number> =>
+const countPixels = (page: Page, [red, green, blue]: readonly [number, number, number]): Promise<number> =>
   page.evaluate(
     ([r, g, b]) => {
       const canvas = document.querySelector('series-plot')?.shadowRoot?.querySelector('canvas');
       const pixels = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
       let count = 0;
       for (let at = 0; at < pixels.length; at += 4) {
-        const near = (index: number, wanted: number): boolean =>
-          Math.abs((pixels[at + index] ?? 0) - wanted) < 24;
-        if (near(0, r) && near(1, g) && near(2, b) && (pixels[at + 3] ?? 0) > 200) count++;
+        const isClose = (index: number, expected: number): boolean =>
+          Math.abs((pixels[at + index] ?? 0) - expected) < 24;
+        if (isClose(0, r) && isClose(1, g) && isClose(2, b) && (pixels[at + 3] ?? 0) > 200) count++;
       }
       return count;
     },
@@ -43,19 +43,19 @@ describe('the page of series', () => {
     const now = Date.now();
     send(`${now - 2000} 20.5\n${now - 1000} 22\n`);
     await until(
-      'both samples are there',
+      'both samples have arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'temp').length === 2,
+      (plot) => ysOf(plot, 'temp').length === 2,
     );
     send(`${now} 19.25\n`);
-    const seen = await until(
-      'the third too',
+    const plot = await until(
+      'the third sample has arrived',
       () => report(page),
       (all) => ysOf(all, 'temp').length === 3,
     );
-    expect(ysOf(seen, 'temp')).toEqual([20.5, 22, 19.25]);
+    expect(ysOf(plot, 'temp')).toEqual([20.5, 22, 19.25]);
     // The line has the colour of the legend's swatch.
-    const first = seen.series.findIndex(({ name }) => name === 'temp');
+    const first = plot.series.findIndex(({ name }) => name === 'temp');
     expect(first).toBeGreaterThanOrEqual(0);
     await page.evaluate(() => {
       document.querySelector('series-plot')?.shadowRoot?.querySelector('select')?.focus();
@@ -67,37 +67,37 @@ describe('the page of series', () => {
     await page.locator('select[aria-label="Time range"]').selectOption('60000');
     await until(
       'a line is on the canvas',
-      () => coloured(page, [red, green, blue]),
+      () => countPixels(page, [red, green, blue]),
       (count) => count > 20,
     );
     expect(await page.locator('li[data-series="temp"] .value').textContent()).toBe('19.25');
-    expect(faultsOf(page)).toEqual([]);
+    expect(errorsOf(page)).toEqual([]);
   });
 
-  it('gets larger batches when it draws slowly, and loses no samples', async () => {
+  it('receives larger batches when it draws slowly, and loses no samples', async () => {
     const { hub, port } = await start();
     const page = await open(hub, '/plot?series=fast');
     const socket = source(port, 'fast');
     socket.write(`${Date.now()} 0\n`);
     await until(
-      'the series is there',
+      'the series has arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'fast').length === 1,
+      (plot) => ysOf(plot, 'fast').length === 1,
     );
     let next = 1;
-    const begun = Date.now();
-    const pump = setInterval(() => {
+    const startedAt = Date.now();
+    const sendTimer = setInterval(() => {
       let text = '';
-      for (let count = 0; count < 20; count++) text += `${begun + next} ${next++}\n`;
+      for (let count = 0; count < 20; count++) text += `${startedAt + next} ${next++}\n`;
       socket.write(text);
     }, 10);
     try {
       await until(
-        'batches come',
+        'batches arrive',
         () => report(page),
-        (seen) => seen.batches.length > 20,
+        (plot) => plot.batches.length > 20,
       );
-      const quick = (await report(page)).batches.slice(-10);
+      const fastBatches = (await report(page)).batches.slice(-10);
       const before = (await report(page)).batches.length;
       // From now on, every line takes 300 ms to draw.
       await page.evaluate(() => {
@@ -114,21 +114,22 @@ describe('the page of series', () => {
         };
       });
       await until(
-        'slow batches come',
+        'slow batches arrive',
         () => report(page),
-        (seen) => seen.batches.length > before + 8,
+        (plot) => plot.batches.length > before + 8,
         30_000,
       );
-      const slow = (await report(page)).batches.slice(-5);
-      const mean = (all: readonly number[]): number => all.reduce((sum, one) => sum + one, 0) / all.length;
-      expect(mean(slow)).toBeGreaterThan(2 * mean(quick));
+      const slowBatches = (await report(page)).batches.slice(-5);
+      const mean = (all: readonly number[]): number =>
+        all.reduce((sum, count) => sum + count, 0) / all.length;
+      expect(mean(slowBatches)).toBeGreaterThan(2 * mean(fastBatches));
     } finally {
-      clearInterval(pump);
+      clearInterval(sendTimer);
     }
     const all = await until(
-      'the last sample is there',
+      'the last sample has arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'fast').at(-1) === next - 1,
+      (plot) => ysOf(plot, 'fast').at(-1) === next - 1,
       30_000,
     );
     // Every sample once, in order.
@@ -142,17 +143,17 @@ describe('the page of series', () => {
     const socket = source(port, 'still');
     socket.write(`${Date.now()} 1\n`);
     await until(
-      'the series is there',
+      'the series has arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'still').length === 1,
+      (plot) => ysOf(plot, 'still').length === 1,
     );
     await page.getByRole('button', { name: 'Pause' }).click();
     socket.write(`${Date.now()} 2\n`);
     // The batch requested before the pause may arrive; none is requested after it.
     await until(
-      'it was taken',
+      'the batch has arrived',
       () => report(page),
-      (seen) => seen.batches.reduce((sum, count) => sum + count, 0) === 2,
+      (plot) => plot.batches.reduce((sum, count) => sum + count, 0) === 2,
     );
     const { batches } = await report(page);
     socket.write(`${Date.now()} 3\n${Date.now()} 4\n`);
@@ -160,9 +161,9 @@ describe('the page of series', () => {
     expect((await report(page)).batches).toEqual(batches);
     await page.getByRole('button', { name: 'Resume' }).click();
     await until(
-      'all is there',
+      'all samples have arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'still').length === 4,
+      (plot) => ysOf(plot, 'still').length === 4,
     );
   });
 
@@ -173,9 +174,9 @@ describe('the page of series', () => {
     source(port, 'ramp').write(lines.join(''));
     const page = await open(hub, '/plot');
     await until(
-      'the ramp is there',
+      'the ramp has arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'ramp').length === 600,
+      (plot) => ysOf(plot, 'ramp').length === 600,
     );
     const width = async (): Promise<number> => {
       const { range } = await report(page);
@@ -190,14 +191,14 @@ describe('the page of series', () => {
     // The shown range is fixed now.
     source(port, 'ramp').write(`${end + 5000} 600\n`);
     await until(
-      'one more is there',
+      'one more sample has arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'ramp').length === 601,
+      (plot) => ysOf(plot, 'ramp').length === 601,
     );
     expect((await report(page)).range?.min).toBe(before - 75_000);
     await page.getByRole('button', { name: 'Live' }).click();
     await until(
-      'the newest is shown',
+      'the newest sample is shown',
       async () => (await report(page)).range?.max,
       (max) => max === end + 5000,
     );
@@ -214,7 +215,7 @@ describe('the page of series', () => {
     await page.mouse.down();
     await page.mouse.move(chart.x + chart.width / 2 + 100, chart.y + 50, { steps: 4 });
     await page.mouse.up();
-    await until('a part is shown', width, (wide) => wide > 1000 && wide < 150_000);
+    await until('the selected part is shown', width, (wide) => wide > 1000 && wide < 150_000);
   });
 
   it('hides series, draws X-Y plots and log scales, and exports CSV and PNG', async () => {
@@ -226,14 +227,14 @@ describe('the page of series', () => {
     );
     const page = await open(hub, '/plot');
     await until(
-      'both are there',
+      'both series have arrived',
       () => report(page),
-      (seen) => seen.series.length >= 2,
+      (plot) => plot.series.length >= 2,
     );
     await until(
       'it is drawn',
       () => report(page),
-      (seen) => ysOf(seen, 'a, "one"').length === 2,
+      (plot) => ysOf(plot, 'a, "one"').length === 2,
     );
     expect(ysOf(await report(page), 'circle')).toEqual([]);
     const csv = await page.evaluate(() => document.querySelector<Plot>('series-plot')?.csv());
@@ -243,28 +244,28 @@ describe('the page of series', () => {
     await until(
       'it is drawn with these scales',
       () => report(page),
-      (seen) => ysOf(seen, 'a, "one"').length === 2,
+      (plot) => ysOf(plot, 'a, "one"').length === 2,
     );
     await page.locator('li[data-series^="a,"] input').uncheck();
     await until(
       'it is hidden',
       () => report(page),
-      (seen) => ysOf(seen, 'a, "one"').length === 0,
+      (plot) => ysOf(plot, 'a, "one"').length === 0,
     );
     await page.getByRole('button', { name: 'X-Y' }).click();
-    const seen = await until(
+    const plot = await until(
       'the circle is drawn',
       () => report(page),
       (all) => ysOf(all, 'circle').length === 50 && (all.range?.max ?? 2) < 2,
     );
-    expect(seen.range?.min).toBeLessThan(-0.9);
-    expect(seen.range?.max).toBeGreaterThan(0.9);
+    expect(plot.range?.min).toBeLessThan(-0.9);
+    expect(plot.range?.max).toBeGreaterThan(0.9);
     const [picture] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('button', { name: 'PNG' }).click(),
     ]);
     expect(picture.suggestedFilename()).toBe('series.png');
-    expect(faultsOf(page)).toEqual([]);
+    expect(errorsOf(page)).toEqual([]);
   });
 
   it('follows renames and deletions', async () => {
@@ -272,9 +273,9 @@ describe('the page of series', () => {
     source(port, 'old name').write(`${Date.now()} 1\n`);
     const page = await open(hub, '/plot');
     await until(
-      'it is there',
+      'the series has arrived',
       () => report(page),
-      (seen) => ysOf(seen, 'old name').length === 1,
+      (plot) => ysOf(plot, 'old name').length === 1,
     );
     const headers = { Authorization: `Bearer ${ADMIN}`, 'Content-Type': 'application/json' };
     const list = await fetch(`${hub.url}/api/v1/series`, { headers });
@@ -285,18 +286,18 @@ describe('the page of series', () => {
       200,
     );
     await until(
-      'the new name is there',
+      'the new name is shown',
       () => report(page),
-      (seen) => ysOf(seen, 'new name').length === 1,
+      (plot) => ysOf(plot, 'new name').length === 1,
     );
     expect(await page.locator('li[data-series="new name"] .value').textContent()).toBe('1 °C');
     // Without permission there is no delete button.
     expect(await page.getByRole('button', { name: 'Delete new name' }).count()).toBe(0);
     expect((await fetch(`${hub.url}/api/v1/series/${id}`, { method: 'DELETE', headers })).status).toBe(200);
     await until(
-      'it is gone',
+      'the series is removed',
       () => report(page),
-      (seen) => !seen.series.some(({ name }) => name === 'new name'),
+      (plot) => !plot.series.some(({ name }) => name === 'new name'),
     );
   });
 
@@ -314,7 +315,7 @@ describe('the page of series', () => {
       await until(
         'it is drawn',
         () => report(page),
-        (seen) => ysOf(seen, 'temp').length === 1 && ysOf(seen, wide).length === 1,
+        (plot) => ysOf(plot, 'temp').length === 1 && ysOf(plot, wide).length === 1,
       );
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
       await page.evaluate(AxeBuilder.source);
@@ -329,7 +330,7 @@ describe('the page of series', () => {
         );
       });
       expect(violations).toEqual([]);
-      expect(faultsOf(page)).toEqual([]);
+      expect(errorsOf(page)).toEqual([]);
       await page.context().close();
     }
   });

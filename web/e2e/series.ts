@@ -45,7 +45,7 @@ export async function start(): Promise<{ hub: Hub; port: number }> {
 
 export async function samplesPort(hub: Hub): Promise<number> {
   const line = await until(
-    'it takes samples',
+    'the hub accepts samples',
     () => hub.output.find((line) => line.includes('samples over TCP on')),
     (found) => found !== undefined,
   );
@@ -59,17 +59,17 @@ export async function open(
 ): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, ...options });
   running.page = await context.newPage();
-  const faults: string[] = [];
+  const errors: string[] = [];
   running.page.on('console', (message) => {
-    if (message.type() === 'error') faults.push(message.text());
+    if (message.type() === 'error') errors.push(message.text());
   });
-  running.page.on('pageerror', (error) => faults.push(error.message));
-  (running.page as Page & { faults: string[] }).faults = faults;
+  running.page.on('pageerror', (error) => errors.push(error.message));
+  (running.page as Page & { errors: string[] }).errors = errors;
   await running.page.goto(`${hub.url}${path}`);
   return running.page;
 }
 
-export const faultsOf = (page: Page): string[] => (page as Page & { faults: string[] }).faults;
+export const errorsOf = (page: Page): string[] => (page as Page & { errors: string[] }).errors;
 
 /** Starts a source that stays connected. Returns a function that sends text. */
 export function netcat(port: number, name: string): (text: string) => void {
@@ -98,5 +98,5 @@ export const report = (page: Page): Promise<PlotReport> =>
     return plot.report();
   });
 
-export const ysOf = (seen: PlotReport, name: string): number[] =>
-  seen.series.find((series) => series.name === name)?.ys ?? [];
+export const ysOf = (plot: PlotReport, name: string): number[] =>
+  plot.series.find((series) => series.name === name)?.ys ?? [];

@@ -2,7 +2,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launch, painted, until, wallReport } from './browser.ts';
-import { childrenOf, isThere, patterns, startHub } from './hub.ts';
+import { childrenOf, isRunning, patterns, startHub } from './hub.ts';
 
 let browser: Browser;
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s ends the hub within 2 s with ten browsers connected, and no child is left',
+  '%s shuts down the hub within 2 s with ten browsers connected, and no child process is left',
   async (signal) => {
     const hub = await startHub([...patterns(3), 'film=ffmpeg:lavfi:testsrc2=size=320x240:rate=10']);
     const contexts = await Promise.all(Array.from({ length: 10 }, () => browser.newContext()));
@@ -21,17 +21,17 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     await Promise.all(pages.map((page) => page.goto(hub.url)));
     for (const page of pages) {
       await until(
-        'a page shows all four',
+        'a page shows all four cameras',
         () => wallReport(page),
         (report) => painted(report) === 4,
       );
     }
     const started = childrenOf(hub.pid);
     expect(started.length, 'ffmpeg runs').toBeGreaterThan(0);
-    const asked = Date.now();
+    const requestedAt = Date.now();
     expect(await hub.end(signal)).toBe(0);
-    expect(Date.now() - asked).toBeLessThan(2_000);
-    expect(started.filter(isThere)).toEqual([]);
+    expect(Date.now() - requestedAt).toBeLessThan(2_000);
+    expect(started.filter(isRunning)).toEqual([]);
     await Promise.all(contexts.map((context) => context.close()));
   },
 );

@@ -23,13 +23,13 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** Installs the hub's certificate authority as its page for devices describes for Linux. */
-async function trust(): Promise<void> {
+/** Installs the hub's certificate authority as described for Linux on its page for devices. */
+async function installAuthority(): Promise<void> {
   // A device that does not trust the hub yet downloads the certificate over plain http.
-  const answer = await fetch(`${hub.url.replace('https:', 'http:')}/ca.pem`);
-  expect(answer.headers.get('content-type')).toBe('application/x-pem-file');
+  const response = await fetch(`${hub.url.replace('https:', 'http:')}/ca.pem`);
+  expect(response.headers.get('content-type')).toBe('application/x-pem-file');
   const pem = join(home, 'ca.pem');
-  await writeFile(pem, await answer.text());
+  await writeFile(pem, await response.text());
   const folder = join(home, '.pki/nssdb');
   await mkdir(folder, { recursive: true });
   const database = `sql:${folder}`;
@@ -39,24 +39,24 @@ async function trust(): Promise<void> {
 
 test('a browser shows the wall over wss only if it trusts the authority', async () => {
   expect(hub.url).toMatch(/^https:/);
-  const wary = await launch({ home });
+  const withoutAuthority = await launch({ home });
   try {
-    const page = await wary.newPage();
+    const page = await withoutAuthority.newPage();
     await expect(page.goto(hub.url)).rejects.toThrow('ERR_CERT_AUTHORITY_INVALID');
   } finally {
-    await wary.close();
+    await withoutAuthority.close();
   }
 
-  await trust();
+  await installAuthority();
   const browser = await launch({ home });
   try {
     const page = await browser.newPage();
     const sockets: string[] = [];
     page.on('websocket', (socket) => sockets.push(socket.url()));
     await page.goto(hub.url.replace('https:', 'http:'));
-    expect(page.url(), 'plain http is sent on').toMatch(/^https:/);
+    expect(page.url(), 'plain http is redirected').toMatch(/^https:/);
     await until(
-      'every camera paints',
+      'every camera is painted',
       () => wallReport(page),
       (report) => report.link === 'open' && painted(report, 3) === CAMERAS,
       40_000,
@@ -82,7 +82,7 @@ test('a browser shows the wall over wss only if it trusts the authority', async 
     expect(play).toBe(CAMERAS);
     // Series work too.
     const line = await until(
-      'it takes samples',
+      'the hub accepts samples',
       () => hub.output.find((line) => line.includes('samples over TCP on')),
       (found) => found !== undefined,
     );

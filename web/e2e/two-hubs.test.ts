@@ -8,16 +8,16 @@ import { launch, until } from './browser.ts';
 import { patterns, startHub, type Hub } from './hub.ts';
 
 let browser: Browser;
-let own: Hub;
-let other: Hub;
-let stranger: { url: string; cookies: string[]; server: Server };
+let ownHub: Hub;
+let otherHub: Hub;
+let foreignServer: { url: string; cookies: string[]; server: Server };
 
 /** Starts a server on the same machine that serves a page and records the cookies of its requests. */
-async function startStranger(): Promise<typeof stranger> {
+async function startForeignServer(): Promise<typeof foreignServer> {
   const cookies: string[] = [];
   const server = createServer((request, response) => {
     cookies.push(request.headers.cookie ?? '');
-    response.setHeader('Content-Type', 'text/html').end('<title>A stranger</title>');
+    response.setHeader('Content-Type', 'text/html').end('<title>Another server</title>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cookies, server };
@@ -25,16 +25,16 @@ async function startStranger(): Promise<typeof stranger> {
 
 beforeAll(async () => {
   browser = await launch();
-  own = await startHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
-  other = await startHub(patterns(1));
-  stranger = await startStranger();
+  ownHub = await startHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
+  otherHub = await startHub(patterns(1));
+  foreignServer = await startForeignServer();
 });
 
 afterAll(async () => {
   await browser.close();
-  await own.stop();
-  await other.stop();
-  stranger.server.close();
+  await ownHub.stop();
+  await otherHub.stop();
+  foreignServer.server.close();
 });
 
 /** Creates the first user of a hub and signs the page in. */
@@ -72,7 +72,7 @@ const wallOf = (page: Page, hub: Hub): Promise<string[]> =>
   );
 
 /** Whether this page can show a hub's picture. */
-const shows = (page: Page, hub: Hub): Promise<boolean> =>
+const canLoadPicture = (page: Page, hub: Hub): Promise<boolean> =>
   page.evaluate(
     (url) =>
       new Promise<boolean>((resolve) => {
@@ -86,13 +86,13 @@ const shows = (page: Page, hub: Hub): Promise<boolean> =>
 
 test('a page on another port cannot use the session of this hub', async () => {
   const context = await browser.newContext();
-  const mine = await context.newPage();
-  await setUp(mine, own);
-  const theirs = await context.newPage();
-  await setUp(theirs, other);
+  const ownPage = await context.newPage();
+  await setUp(ownPage, ownHub);
+  const otherPage = await context.newPage();
+  await setUp(otherPage, otherHub);
 
   // Both are signed in, each at its own hub: the cookies do not overwrite each other.
-  for (const page of [mine, theirs]) {
+  for (const page of [ownPage, otherPage]) {
     const name = await page.evaluate(async () => {
       const session = (await (await fetch('/api/v1/session')).json()) as {
         data: { user: { name: string } | null };
@@ -101,36 +101,36 @@ test('a page on another port cannot use the session of this hub', async () => {
     });
     expect(name).toBe('ann');
   }
-  expect(await wallOf(mine, own)).toEqual(['cam1']);
-  expect(await shows(mine, own)).toBe(true);
+  expect(await wallOf(ownPage, ownHub)).toEqual(['cam1']);
+  expect(await canLoadPicture(ownPage, ownHub)).toBe(true);
 
   // The other hub's page sees only public cameras.
-  expect(await wallOf(theirs, own)).toEqual([]);
+  expect(await wallOf(otherPage, ownHub)).toEqual([]);
 
   // A page of another program on a third port, which also receives the cookie, sees no more.
-  await theirs.goto(stranger.url);
-  const [cookie] = (await context.cookies(own.url)).filter(({ name }) => name.startsWith('ocelli_'));
-  expect(stranger.cookies.join()).toContain(cookie?.name);
-  expect(await wallOf(theirs, own)).toEqual([]);
-  expect(await shows(theirs, own)).toBe(false);
+  await otherPage.goto(foreignServer.url);
+  const [cookie] = (await context.cookies(ownHub.url)).filter(({ name }) => name.startsWith('ocelli_'));
+  expect(foreignServer.cookies.join()).toContain(cookie?.name);
+  expect(await wallOf(otherPage, ownHub)).toEqual([]);
+  expect(await canLoadPicture(otherPage, ownHub)).toBe(false);
 
-  const read = theirs.evaluate(
+  const read = otherPage.evaluate(
     async (url) => (await fetch(`${url}/api/v1/users`, { credentials: 'include' })).status,
-    own.url,
+    ownHub.url,
   );
   await expect(read).rejects.toThrow('Failed to fetch');
-  const ended = theirs.evaluate(
+  const signOut = otherPage.evaluate(
     async (url) =>
       (await fetch(`${url}/api/v1/session`, { method: 'DELETE', credentials: 'include' })).status,
-    own.url,
+    ownHub.url,
   );
-  await expect(ended).rejects.toThrow('Failed to fetch');
+  await expect(signOut).rejects.toThrow('Failed to fetch');
   // A no-cors request is sent without a preflight, and must not change anything.
-  await theirs.evaluate(async (url) => {
+  await otherPage.evaluate(async (url) => {
     const body = JSON.stringify({ name: 'w', cameras: ['cam1'] });
     await fetch(`${url}/api/v1/walls`, { method: 'POST', mode: 'no-cors', credentials: 'include', body });
-  }, own.url);
-  const walls = await mine.evaluate(async () => {
+  }, ownHub.url);
+  const walls = await ownPage.evaluate(async () => {
     const listed = (await (await fetch('/api/v1/walls')).json()) as { total: number };
     return listed.total;
   });

@@ -32,7 +32,7 @@ afterEach(async () => {
 async function openWall(
   sources: readonly string[],
   options: Parameters<Browser['newContext']>[0] = {},
-  before?: (page: Page) => unknown,
+  prepare?: (page: Page) => unknown,
 ): Promise<Hub> {
   hub = await startHub(sources);
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -40,19 +40,19 @@ async function openWall(
   page.on('pageerror', (error) => {
     throw error;
   });
-  await before?.(page);
+  await prepare?.(page);
   await page.goto(hub.url);
   return hub;
 }
 
-const watched = async (from: Hub): Promise<string[]> =>
-  (await from.cameras()).filter(({ viewers }) => viewers > 0).map(({ id }) => id);
+const camerasWithViewers = async (startedHub: Hub): Promise<string[]> =>
+  (await startedHub.cameras()).filter(({ viewers }) => viewers > 0).map(({ id }) => id);
 
-const allPaint = (count: number, least = 1): Promise<unknown> =>
+const allPainted = (count: number, minimum = 1): Promise<unknown> =>
   until(
-    `${count} cameras paint`,
+    `${count} cameras are painted`,
     () => wallReport(page),
-    (report) => painted(report, least) === count,
+    (report) => painted(report, minimum) === count,
   );
 
 async function clocksAdvance(count: number): Promise<void> {
@@ -62,7 +62,7 @@ async function clocksAdvance(count: number): Promise<void> {
     const value = await until(
       `${id} can be read`,
       () => readClock(page, id),
-      (seen) => seen !== undefined,
+      (value) => value !== undefined,
     );
     expect(Math.abs(clockAge(value ?? 0)), `the clock in the picture of ${id}`).toBeLessThan(2_000);
     first.set(id, value ?? 0);
@@ -71,21 +71,21 @@ async function clocksAdvance(count: number): Promise<void> {
     await until(
       `${id} advances`,
       () => readClock(page, id),
-      (seen) => seen !== undefined && seen !== value,
+      (reading) => reading !== undefined && reading !== value,
     );
   }
 }
 
 test('sixteen cameras on one page are all painted, and the clocks in their pictures advance', async () => {
   await openWall(patterns(16));
-  await allPaint(16);
+  await allPainted(16);
   expect((await wallReport(page)).paintsIn).toBe('worker');
   await clocksAdvance(16);
-  const names = await page
+  const namedTiles = await page
     .getByRole('listitem')
     .getByRole('button', { name: /^cam\d+, live$/ })
     .count();
-  expect(names).toBe(16);
+  expect(namedTiles).toBe(16);
 });
 
 test('a browser without OffscreenCanvas paints in the page', async () => {
@@ -95,17 +95,17 @@ test('a browser without OffscreenCanvas paints in the page', async () => {
       Reflect.deleteProperty(HTMLCanvasElement.prototype, 'transferControlToOffscreen');
     }),
   );
-  await allPaint(4);
+  await allPainted(4);
   expect((await wallReport(page)).paintsIn).toBe('page');
   await clocksAdvance(4);
 });
 
 test('the wall recovers when the hub restarts', async () => {
   const before = await openWall(patterns(4));
-  await allPaint(4, 3);
+  await allPainted(4, 3);
   await before.stop();
   await until(
-    'the loss is noticed',
+    'the disconnection is detected',
     () => wallReport(page),
     ({ link }) => link !== 'open',
   );
@@ -113,57 +113,57 @@ test('the wall recovers when the hub restarts', async () => {
     .getByRole('status')
     .filter({ hasText: /lost|blocked/ })
     .waitFor();
-  const stopped = Date.now() * 1000;
+  const stoppedAt = Date.now() * 1000;
   hub = await startHub(patterns(4), before.port);
   await until(
-    'all cameras paint newer pictures',
+    'newer pictures of all cameras are painted',
     () => wallReport(page),
     ({ link, tiles }) =>
-      link === 'open' && Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > stopped),
+      link === 'open' && Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > stoppedAt),
   );
 });
 
 test('a hidden tab receives no frames, and shows the newest picture when it is visible again', async () => {
-  const from = await openWall(patterns(4));
-  await allPaint(4);
+  const startedHub = await openWall(patterns(4));
+  await allPainted(4);
   await setVisibility(page, 'hidden');
   await until(
     'no camera has a viewer',
-    () => watched(from),
+    () => camerasWithViewers(startedHub),
     (ids) => ids.length === 0,
   );
   const before = await wallReport(page);
-  const back = Date.now() * 1000;
+  const visibleAt = Date.now() * 1000;
   await setVisibility(page, 'visible');
   await until(
     'newer pictures are painted',
     () => wallReport(page),
-    ({ tiles }) => Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > back),
+    ({ tiles }) => Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > visibleAt),
     5_000,
   );
-  expect(before.tiles['cam1']?.captureTime).toBeLessThan(back);
-  expect((await watched(from)).length).toBe(4);
+  expect(before.tiles['cam1']?.captureTime).toBeLessThan(visibleAt);
+  expect((await camerasWithViewers(startedHub)).length).toBe(4);
 });
 
 test('tiles that are scrolled away are not subscribed', async () => {
-  const from = await openWall(patterns(30), { viewport: { width: 390, height: 700 } });
+  const startedHub = await openWall(patterns(30), { viewport: { width: 390, height: 700 } });
   await until(
     'the first are watched',
-    () => watched(from),
+    () => camerasWithViewers(startedHub),
     (ids) => ids.includes('cam1') && ids.length >= 6,
   );
-  expect(await watched(from)).not.toContain('cam30');
+  expect(await camerasWithViewers(startedHub)).not.toContain('cam30');
   await page.locator('camera-wall').evaluate((wall) => {
     const viewport = wall.shadowRoot?.querySelector('.viewport');
     viewport?.scrollTo(0, viewport.scrollHeight);
   });
   await until(
     'the last are watched instead',
-    () => watched(from),
+    () => camerasWithViewers(startedHub),
     (ids) => ids.includes('cam30') && !ids.includes('cam1'),
   );
   await until(
-    'the last one paints',
+    'the last one is painted',
     () => wallReport(page),
     ({ tiles }) => (tiles['cam30']?.painted ?? 0) > 1,
   );
@@ -176,8 +176,8 @@ test('tiles that are scrolled away are not subscribed', async () => {
 });
 
 test('a camera that fills the window is the only one subscribed, and can be opened and closed by keyboard', async () => {
-  const from = await openWall(patterns(4));
-  await allPaint(4);
+  const startedHub = await openWall(patterns(4));
+  await allPainted(4);
   const focus = (): Promise<string | null | undefined> =>
     page.evaluate(() =>
       document.querySelector('camera-wall')?.shadowRoot?.activeElement?.getAttribute('aria-label'),
@@ -190,18 +190,18 @@ test('a camera that fills the window is the only one subscribed, and can be open
   await page.keyboard.press('Enter');
   expect((await wallReport(page)).solo).toBe('cam4');
   await until(
-    'only that one is watched',
-    () => watched(from),
+    'only cam4 is watched',
+    () => camerasWithViewers(startedHub),
     (ids) => ids.join() === 'cam4',
   );
   await page.keyboard.press('ArrowRight');
   await until(
-    'the next one is',
-    () => watched(from),
+    'only the next one is watched',
+    () => camerasWithViewers(startedHub),
     (ids) => ids.join() === 'cam1',
   );
   await until(
-    'it paints',
+    'it is painted',
     () => readClock(page, 'cam1'),
     (value) => value !== undefined,
   );
@@ -210,7 +210,7 @@ test('a camera that fills the window is the only one subscribed, and can be open
   expect(await focus()).toContain('cam1');
   await until(
     'all are watched again',
-    () => watched(from),
+    () => camerasWithViewers(startedHub),
     (ids) => ids.length === 4,
   );
   await page.getByRole('button', { name: /^cam2,/ }).click();
@@ -226,7 +226,7 @@ test('a camera in full screen requests its main stream', async () => {
       socket.on('framesent', ({ payload }) => subscriptions.push(payload.toString())),
     );
   });
-  await allPaint(2);
+  await allPainted(2);
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('f');
   await until(
@@ -249,28 +249,28 @@ test('a camera in full screen requests its main stream', async () => {
 });
 
 test('Space freezes a picture, whose age continues to count, and resumes it', async () => {
-  const from = await openWall(patterns(2));
-  await allPaint(2);
+  const startedHub = await openWall(patterns(2));
+  await allPainted(2);
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('Space');
   const tile = page.getByRole('listitem').filter({ hasText: 'cam1' });
   await tile.getByText('Frozen').first().waitFor();
   await until(
     'only the other one is watched',
-    () => watched(from),
+    () => camerasWithViewers(startedHub),
     (ids) => ids.join() === 'cam2',
   );
-  const still = await readClock(page, 'cam1');
-  const ageAtLeast = (least: number): Promise<WallReport> =>
+  const frozenClock = await readClock(page, 'cam1');
+  const ageAtLeast = (minimum: number): Promise<WallReport> =>
     until(
-      'time goes by',
+      'the age increases',
       () => wallReport(page),
-      ({ tiles }) => (tiles['cam1']?.age ?? 0) > least,
+      ({ tiles }) => (tiles['cam1']?.age ?? 0) > minimum,
     );
   const before = await ageAtLeast(700);
   const later = await ageAtLeast(3_500);
   expect(later.tiles['cam1']).toMatchObject({ painted: before.tiles['cam1']?.painted, frozen: true });
-  expect(await readClock(page, 'cam1')).toBe(still);
+  expect(await readClock(page, 'cam1')).toBe(frozenClock);
   // The age is above the limit for live pictures, but a frozen picture is not marked as stale.
   const age = tile.locator('.age');
   await until(
@@ -285,13 +285,13 @@ test('Space freezes a picture, whose age continues to count, and resumes it', as
   await until(
     'the camera resumes',
     () => readClock(page, 'cam1'),
-    (value) => value !== still,
+    (value) => value !== frozenClock,
   );
 });
 
 test('the opened camera is in the address: a reload keeps it, and Back returns to the wall', async () => {
   await openWall(patterns(2));
-  await allPaint(2);
+  await allPainted(2);
   await page.getByRole('button', { name: /^cam2,/ }).click();
   await page.reload();
   await until(
@@ -301,16 +301,16 @@ test('the opened camera is in the address: a reload keeps it, and Back returns t
   );
   await page.goBack();
   await until(
-    'the wall is back',
+    'the wall is shown again',
     () => wallReport(page),
     ({ solo }) => solo === undefined,
   );
 });
 
 test('an unreachable hub does not start the fallback: the last pictures stay, with their age', async () => {
-  const from = await openWall(patterns(2));
-  await allPaint(2);
-  await from.stop();
+  const startedHub = await openWall(patterns(2));
+  await allPainted(2);
+  await startedHub.stop();
   await page.getByRole('status').filter({ hasText: 'was lost' }).waitFor();
   const tile = page.getByRole('listitem').filter({ hasText: 'cam1' });
   await tile.getByText('No connection').waitFor();
@@ -320,24 +320,24 @@ test('an unreachable hub does not start the fallback: the last pictures stay, wi
 });
 
 test('Stop ends all streams, and Stream all starts them again', async () => {
-  const from = await openWall(patterns(3));
-  await allPaint(3);
+  const startedHub = await openWall(patterns(3));
+  await allPainted(3);
   await page.getByRole('button', { name: 'Stop' }).click();
   await until(
     'no camera has a viewer',
-    () => watched(from),
+    () => camerasWithViewers(startedHub),
     (ids) => ids.length === 0,
   );
   await page.getByText('Stopped').first().waitFor();
   await page.getByRole('button', { name: 'Stream all' }).click();
   await until(
     'all are watched',
-    () => watched(from),
+    () => camerasWithViewers(startedHub),
     (ids) => ids.length === 3,
   );
 });
 
-test('a failed camera shows its reason and can be tried again', async () => {
+test('a failed camera shows its reason and can be retried', async () => {
   const commands: string[] = [];
   await openWall([...patterns(1), 'broken=rtsp://127.0.0.1:1/'], {}, (page) => {
     page.on('websocket', (socket) =>
@@ -355,7 +355,7 @@ test('a failed camera shows its reason and can be tried again', async () => {
     () => commands,
     (sent) => sent.includes('{"cmd":"retry","cameras":["broken"]}'),
   );
-  await allPaint(1);
+  await allPainted(1);
 });
 
 test('the dashboard has a one-line summary, and a notice only when something is wrong', async () => {

@@ -1,5 +1,5 @@
 // /jsmpg.js: the classic API `new jsmpeg(webSocket, { canvas })`, and the current one, `JSMpeg.Player`. The classic
-// player reconnects when the socket closes and shows that on the canvas.
+// player reconnects when the socket closes and shows a message on the canvas.
 import JSMpeg from '@cycjimmy/jsmpeg-player';
 import { Mpeg1Canvas } from './mpeg1-canvas.ts';
 
@@ -11,10 +11,10 @@ interface Options {
 
 const HEADER = 'jsmp';
 /** ms without a picture before the message is shown. */
-const SILENCE = 3_000;
+const PICTURE_TIMEOUT = 3_000;
 const CHECK_INTERVAL = 1_000;
 const FIRST_RETRY = 1_000;
-const LONGEST_RETRY = 10_000;
+const MAX_RETRY = 10_000;
 
 class ClassicPlayer {
   readonly canvas: HTMLCanvasElement;
@@ -24,7 +24,7 @@ class ClassicPlayer {
   readonly #video: Mpeg1Canvas;
   readonly #options: Options;
   #lastPictureAt = Date.now();
-  #begun = false;
+  #started = false;
   #failures = 0;
   #stopped = false;
   #message = '';
@@ -63,32 +63,32 @@ class ClassicPlayer {
     const client = this.client;
     client.binaryType = 'arraybuffer';
     client.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
-      if (client === this.client && data instanceof ArrayBuffer) this.#take(data);
+      if (client === this.client && data instanceof ArrayBuffer) this.#handleMessage(data);
     });
     client.addEventListener('close', ({ reason }) => {
       if (client !== this.client || this.#stopped) return;
       this.#showMessage(reason === '' ? 'Connection lost. Reconnecting…' : reason);
-      setTimeout(() => this.#reopen(), Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** this.#failures++));
+      setTimeout(() => this.#reopen(), Math.min(MAX_RETRY, FIRST_RETRY * 2 ** this.#failures++));
     });
   }
 
   #reopen(): void {
     if (this.#stopped) return;
     this.client = new WebSocket(this.client.url);
-    this.#begun = false;
+    this.#started = false;
     this.#video.reset();
     this.#attach();
   }
 
-  #take(message: ArrayBuffer): void {
-    if (!this.#begun && isHeader(message)) {
+  #handleMessage(message: ArrayBuffer): void {
+    if (!this.#started && isHeader(message)) {
       const header = new DataView(message);
       this.width = header.getUint16(4);
       this.height = header.getUint16(6);
-      this.#begun = true;
+      this.#started = true;
       return;
     }
-    this.#begun = true;
+    this.#started = true;
     if (!this.#video.write(message)) return;
     this.#lastPictureAt = Date.now();
     this.#failures = 0;
@@ -97,8 +97,8 @@ class ClassicPlayer {
   }
 
   #check(): void {
-    const silence = Date.now() - this.#lastPictureAt;
-    if (silence > SILENCE && this.client.readyState === WebSocket.OPEN)
+    const elapsed = Date.now() - this.#lastPictureAt;
+    if (elapsed > PICTURE_TIMEOUT && this.client.readyState === WebSocket.OPEN)
       this.#showMessage('No picture from the camera');
   }
 

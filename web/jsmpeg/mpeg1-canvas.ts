@@ -3,9 +3,9 @@
 import JSMpeg, { type MPEG1Video, type VideoOutput } from '@cycjimmy/jsmpeg-player';
 
 /** The maximum message length. A longer picture is split into several messages, all but the last of this length. */
-const LONGEST_MESSAGE = 32 * 1024;
+const MAX_MESSAGE_LENGTH = 32 * 1024;
 /** Larger than a group of pictures at any rate that JavaScript can decode. */
-const BUFFER = 4 * 1024 * 1024;
+const BUFFER_SIZE = 4 * 1024 * 1024;
 
 type Planes = readonly [Uint8ClampedArray, Uint8ClampedArray, Uint8ClampedArray];
 
@@ -15,14 +15,14 @@ export class Mpeg1Canvas {
   width = 0;
   height = 0;
   readonly #canvas: HTMLCanvasElement;
-  readonly #painter: VideoOutput;
-  #decoder = this.#freshDecoder();
+  readonly #renderer: VideoOutput;
+  #decoder = this.#createDecoder();
   #newest: Planes | undefined;
   #parts: Uint8Array[] = [];
 
   constructor(canvas: HTMLCanvasElement) {
     this.#canvas = canvas;
-    this.#painter = new JSMpeg.Renderer.Canvas2D({ canvas });
+    this.#renderer = new JSMpeg.Renderer.Canvas2D({ canvas });
   }
 
   get canvas(): HTMLCanvasElement {
@@ -32,44 +32,44 @@ export class Mpeg1Canvas {
   /** Discards the decoder's state, because the next message does not continue the stream. */
   reset(): void {
     this.#parts = [];
-    this.#decoder = this.#freshDecoder();
+    this.#decoder = this.#createDecoder();
   }
 
   /** Decodes one message of the stream. Returns true if a picture was painted. */
   write(message: ArrayBuffer): boolean {
     const bytes = new Uint8Array(message);
     this.#parts.push(bytes);
-    if (bytes.length === LONGEST_MESSAGE) return false;
+    if (bytes.length === MAX_MESSAGE_LENGTH) return false;
     const parts = this.#parts;
     this.#parts = [];
     const first = parts[0];
     const size = first && sequenceSize(first);
     // The decoder reads the size only once.
     if (size && this.width > 0 && (size.width !== this.width || size.height !== this.height)) {
-      this.#decoder = this.#freshDecoder();
+      this.#decoder = this.#createDecoder();
     }
     for (const part of parts) this.#decoder.write(0, part);
     const { bits } = this.#decoder;
-    // Each call processes one start code, which may not be a picture's.
+    // Each call processes one start code, which is not always that of a picture.
     while (bits.index >> 3 < bits.byteLength) this.#decoder.decode();
     if (!this.#newest) return false;
-    this.#painter.render(...this.#newest);
+    this.#renderer.render(...this.#newest);
     this.#newest = undefined;
     this.painted += 1;
     return true;
   }
 
-  #freshDecoder(): MPEG1Video {
+  #createDecoder(): MPEG1Video {
     const decoder = new JSMpeg.Decoder.MPEG1Video({
       streaming: true,
       decodeFirstFrame: false,
-      videoBufferSize: BUFFER,
+      videoBufferSize: BUFFER_SIZE,
     });
     decoder.connect({
       resize: (width, height) => {
         this.width = width;
         this.height = height;
-        this.#painter.resize(width, height);
+        this.#renderer.resize(width, height);
       },
       render: (...planes) => (this.#newest = planes),
     });

@@ -20,7 +20,7 @@ test.each([
   expect(formatAge(milliseconds)).toBe(text);
 });
 
-test('a picture is stale after three seconds or five usual intervals, whichever is longer', () => {
+test('a picture is stale after three seconds or five typical intervals, whichever is longer', () => {
   expect(isStale(2_999, 100)).toBe(false);
   expect(isStale(3_001, 100)).toBe(true);
   expect(isStale(3_001, 0)).toBe(true);

@@ -13,9 +13,9 @@ export function formatAge(milliseconds: number): string {
   return hours < 47.5 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} d`;
 }
 
-/** Whether a picture is older than the camera's usual interval explains. If it is unknown (0), the limit is 3 s. */
-export function isStale(ageMs: number, usualIntervalMs: number): boolean {
-  return ageMs > Math.max(3_000, 5 * usualIntervalMs);
+/** Whether a picture is too old for the camera's typical interval. If the interval is unknown (0), the limit is 3 s. */
+export function isStale(ageMs: number, typicalIntervalMs: number): boolean {
+  return ageMs > Math.max(3_000, 5 * typicalIntervalMs);
 }
 
 /** Formats a frame rate as "8 fps", "0.2 fps", "25 fps"; empty for 0. */

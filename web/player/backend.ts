@@ -4,17 +4,17 @@ import PainterWorker from './painter-worker.ts?worker&inline';
 import { Painter } from './painter.ts';
 import { browserHost } from './browser-host.ts';
 
-export type Where = 'worker' | 'page';
+export type PainterLocation = 'worker' | 'page';
 
 /** In ms. Some policies block a worker without an error event. */
 const WORKER_TIMEOUT = 5_000;
 
 export class Backend {
-  where: Where | undefined;
+  location: PainterLocation | undefined;
   readonly #deliver: (message: FromPainter) => void;
   #worker: Worker | undefined;
   #painter: Painter | undefined;
-  /** Messages queued until the painter's place is decided, because a transferred canvas cannot be taken back. */
+  /** Messages queued until the painter's location is decided, because a transferred canvas cannot be taken back. */
   #queued: ToPainter[] = [];
   #timeout: ReturnType<typeof setTimeout> | undefined;
 
@@ -36,8 +36,8 @@ export class Backend {
   }
 
   send(message: ToPainter): void {
-    if (this.where === undefined) this.#queued.push(message);
-    else if (this.where === 'page') this.#painter?.receive(message);
+    if (this.location === undefined) this.#queued.push(message);
+    else if (this.location === 'page') this.#painter?.receive(message);
     else this.#post(message);
   }
 
@@ -50,22 +50,22 @@ export class Backend {
 
   #receive(message: FromPainter): void {
     if (message.kind === 'ready') this.#decide('worker');
-    else if (message.kind === 'unable') this.#usePage();
+    else if (message.kind === 'unsupported') this.#usePage();
     else this.#deliver(message);
   }
 
   #usePage(): void {
-    if (this.where !== undefined) return;
+    if (this.location !== undefined) return;
     this.#worker?.terminate();
     this.#worker = undefined;
     this.#painter = new Painter(browserHost((message) => this.#deliver(message)));
     this.#decide('page');
   }
 
-  #decide(where: Where): void {
-    if (this.where !== undefined) return;
+  #decide(location: PainterLocation): void {
+    if (this.location !== undefined) return;
     clearTimeout(this.#timeout);
-    this.where = where;
+    this.location = location;
     const queued = this.#queued;
     this.#queued = [];
     for (const message of queued) this.send(message);

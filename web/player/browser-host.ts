@@ -1,4 +1,4 @@
-// The painter's host in a browser, for the worker and the page alike.
+// The painter's host in a browser, for both the worker and the page.
 import { browserPlatform } from '../client/browser-platform.ts';
 import type { Host } from './painter.ts';
 

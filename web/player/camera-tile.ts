@@ -7,7 +7,7 @@ import {
   NetworkProbe,
   chooseCodec,
   nextCodec,
-  savesData,
+  isDataSaverOn,
   choiceReason,
   parseCodec,
   type Codec,
@@ -19,7 +19,7 @@ import type { FallbackPicture } from './fallback.ts';
 import type { Picture, Pixels } from './messages.ts';
 import { Mpeg1Stream } from './mpeg1-stream.ts';
 import { ScreenElement, type TileState } from './screen-element.ts';
-import { loneTileSheets } from './styles.ts';
+import { singleTileSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
 import { TileView } from './tile-view.ts';
 import { wallKey } from './wall-keys.ts';
@@ -31,7 +31,7 @@ export class CameraTile extends ScreenElement {
   #surface: number | undefined;
   #canvas: HTMLCanvasElement | undefined;
   #visible = false;
-  /** The hub's id of the camera, if the `camera` attribute has another name of it. */
+  /** The hub's id of the camera, if it differs from the name in the `camera` attribute. */
   #resolved: string | undefined;
   /** The engine whose camera list is being fetched to resolve the name. */
   #resolving: Engine | undefined;
@@ -39,7 +39,7 @@ export class CameraTile extends ScreenElement {
   #mpeg1: Mpeg1Stream | undefined;
   #probe = new NetworkProbe();
   readonly #resize = new ResizeObserver(() => this.#layout());
-  readonly #sight = new IntersectionObserver((entries) => {
+  readonly #intersection = new IntersectionObserver((entries) => {
     this.#visible = entries.at(-1)?.isIntersecting ?? false;
     this.#watch();
   });
@@ -47,12 +47,12 @@ export class CameraTile extends ScreenElement {
   constructor() {
     super();
     const shadow = this.attachShadow({ mode: 'open' });
-    shadow.adoptedStyleSheets = loneTileSheets();
+    shadow.adoptedStyleSheets = singleTileSheets();
     this.#view = new TileView(
       {
         open: () => this.toggleFullscreen(),
         retry: () => this.retry(),
-        codec: () => this.#chooseAgain(),
+        codec: () => this.#switchCodec(),
       },
       'group',
     );
@@ -69,7 +69,7 @@ export class CameraTile extends ScreenElement {
     return this.#resolved ?? this.getAttribute('camera') ?? '';
   }
 
-  /** The shown codec: from the attribute, or chosen by network conditions. */
+  /** The codec in use: from the attribute, or chosen by network conditions. */
   get codec(): Codec {
     return chooseCodec(this.#setting, this.#network);
   }
@@ -79,10 +79,10 @@ export class CameraTile extends ScreenElement {
   }
 
   get #network(): Network {
-    return { slow: savesData() || this.#probe.slow, sockets: this.engine?.link !== 'fallback' };
+    return { slow: isDataSaverOn() || this.#probe.slow, sockets: this.engine?.link !== 'fallback' };
   }
 
-  /** The default camera is this tile's. */
+  /** `camera` defaults to the camera of this tile. */
   override tileState(camera = this.camera): TileState | undefined {
     return super.tileState(camera);
   }
@@ -107,7 +107,7 @@ export class CameraTile extends ScreenElement {
     this.tick();
   }
 
-  /** For pages that handle keys while no element has the focus. Returns true if the key was used. */
+  /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
     const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
     const key = wallKey(event, false, onButton);
@@ -146,7 +146,7 @@ export class CameraTile extends ScreenElement {
       frozen: engine.frozen.has(id),
       stopped: false,
       fallback: fallback?.mode,
-      fallbackShows: fallback?.showing() ?? false,
+      fallbackHasPicture: fallback?.isShowing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
     const codec = this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG';
@@ -161,19 +161,19 @@ export class CameraTile extends ScreenElement {
     this.changed();
   }
 
-  protected joined(): void {
+  protected attached(): void {
     this.#canvas = document.createElement('canvas');
     this.#canvas.setAttribute('aria-hidden', 'true');
     this.shadowRoot?.prepend(this.#canvas);
     this.#surface = this.engine?.addSurface(this.#canvas);
     this.#resize.observe(this);
-    this.#sight.observe(this);
+    this.#intersection.observe(this);
     this.changed();
   }
 
-  protected left(): void {
+  protected detached(): void {
     this.#resize.disconnect();
-    this.#sight.disconnect();
+    this.#intersection.disconnect();
     this.#fallback?.remove();
     this.#fallback = undefined;
     this.#mpeg1?.remove();
@@ -201,14 +201,16 @@ export class CameraTile extends ScreenElement {
     const stream: StreamChoice = full || this.getAttribute('stream') === 'main' ? 'main' : 'sub';
     const { camera } = this;
     const frozen = engine.frozen.has(camera);
-    const seen = this.#visible && document.visibilityState !== 'hidden';
+    const onScreen = this.#visible && document.visibilityState !== 'hidden';
     const mpeg1 = this.codec === 'mpeg1';
     engine.watch(this, this.#visible && !mpeg1 ? new Map([[camera, stream]]) : new Map());
     // A frozen tile keeps its picture even if it is not visible.
-    this.#showMpeg1(mpeg1 && (seen || frozen) ? stream : undefined, frozen);
-    const active = engine.link === 'fallback' && seen;
-    const wanted = active ? { camera, stream, place: this.#view.picture, first: full, frozen } : undefined;
-    this.#fallback = engine.fallback.show(this.#fallback, wanted);
+    this.#showMpeg1(mpeg1 && (onScreen || frozen) ? stream : undefined, frozen);
+    const active = engine.link === 'fallback' && onScreen;
+    const request = active
+      ? { camera, stream, parent: this.#view.picture, preferred: full, frozen }
+      : undefined;
+    this.#fallback = engine.fallback.show(this.#fallback, request);
     if (active) engine.fallback.assign();
   }
 
@@ -222,30 +224,30 @@ export class CameraTile extends ScreenElement {
       this.#mpeg1?.remove();
       this.#mpeg1 = undefined;
     } else if (engine) {
-      this.#mpeg1 ??= new Mpeg1Stream(engine.address, { camera, stream, place: this.#view.picture });
+      this.#mpeg1 ??= new Mpeg1Stream(engine.address, { camera, stream, parent: this.#view.picture });
       this.#mpeg1.hold(frozen);
     }
   }
 
-  #chooseAgain(): void {
-    const wish = nextCodec(this.#setting, this.codec);
-    if (wish === 'auto') this.removeAttribute('codec');
-    else this.setAttribute('codec', wish);
+  #switchCodec(): void {
+    const setting = nextCodec(this.#setting, this.codec);
+    if (setting === 'auto') this.removeAttribute('codec');
+    else this.setAttribute('codec', setting);
   }
 
   /** Looks up the camera's id. A room has a short and a full name; frames carry the short one, the camera list both. */
   async #resolve(): Promise<void> {
     const engine = this.engine;
-    const wanted = this.getAttribute('camera') ?? '';
-    if (!engine || this.#resolving === engine || wanted === '') return;
+    const requested = this.getAttribute('camera') ?? '';
+    if (!engine || this.#resolving === engine || requested === '') return;
     this.#resolving = engine;
-    const { app, room } = roomOf(wanted);
-    const rows = (await engine.rows()) ?? [];
+    const { app, room } = roomOf(requested);
+    const rows = (await engine.fetchRows()) ?? [];
     if (this.#resolving === engine) this.#resolving = undefined;
     const row = rows.find((candidate) => isRoom(candidate, app, room));
-    if (row && wanted === this.getAttribute('camera') && this.engine === engine) {
+    if (row && requested === this.getAttribute('camera') && this.engine === engine) {
       const { id } = row as { id: string };
-      if (id === wanted || id === this.#resolved) return;
+      if (id === requested || id === this.#resolved) return;
       this.#resolved = id;
       this.#layout();
       this.changed();

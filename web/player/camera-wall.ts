@@ -1,17 +1,17 @@
 // <camera-wall>: all cameras of a hub, or those in its `cameras` attribute, as a grid or one at a time. Pictures are
-// painted on canvases. The tiles above them show names and states and take the focus.
+// painted on canvases. The tiles above them show names and states and take focus.
 import type { Camera, StreamChoice } from '../client/events.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import type { FallbackPicture } from './fallback.ts';
-import { bands, layoutGrid, usualAspect, type Grid } from './grid.ts';
+import { bands, layoutGrid, typicalAspect, type Grid } from './grid.ts';
 import type { Pixels } from './messages.ts';
 import { ScreenElement } from './screen-element.ts';
 import { wallSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
 import { TileView } from './tile-view.ts';
 import { nextCamera, wallKey } from './wall-keys.ts';
-import { WallSurfaces, type Placed } from './wall-surfaces.ts';
+import { WallSurfaces, type PlacedTile } from './wall-surfaces.ts';
 
 interface Tile {
   readonly view: TileView;
@@ -27,8 +27,8 @@ export class CameraWall extends ScreenElement {
   readonly #viewport = document.createElement('div');
   readonly #content = document.createElement('div');
   /**
-   * Why there are no pictures. Always rendered: screen readers may not announce a live region inserted with its
-   * text.
+   * Shows why there are no pictures. Always rendered, because screen readers may not announce a live region that is
+   * inserted together with its text.
    */
   readonly #refusal = document.createElement('div');
   readonly #tiles = new Map<string, Tile>();
@@ -39,7 +39,9 @@ export class CameraWall extends ScreenElement {
   #current: string | undefined;
   #running = true;
   readonly #resize = new ResizeObserver(() => this.#layout());
-  readonly #sight = new IntersectionObserver((entries) => this.#seen(entries), { threshold: [0, 0.01] });
+  readonly #intersection = new IntersectionObserver((entries) => this.#onIntersection(entries), {
+    threshold: [0, 0.01],
+  });
 
   constructor() {
     super();
@@ -53,7 +55,7 @@ export class CameraWall extends ScreenElement {
     this.#refusal.className = 'refusal';
     this.#refusal.setAttribute('role', 'status');
     shadow.append(this.#viewport, this.#refusal);
-    this.#viewport.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
+    this.#viewport.addEventListener('scroll', () => this.#scheduleLayout(), { passive: true });
     this.addEventListener('keydown', (event) => this.handleKey(event));
     // A button is clicked when Space is released, even if the keydown was handled.
     shadow.addEventListener('keyup', (event) => {
@@ -63,19 +65,19 @@ export class CameraWall extends ScreenElement {
 
   /** The cameras of this wall, in the hub's order. */
   get cameras(): Camera[] {
-    const only = this.getAttribute('cameras');
+    const attribute = this.getAttribute('cameras');
     const all = [...(this.engine?.cameras.values() ?? [])];
-    if (only === null || only.trim() === '') return all;
-    const named = new Set(only.split(',').map((id) => id.trim()));
-    return all.filter(({ id }) => named.has(id));
+    if (attribute === null || attribute.trim() === '') return all;
+    const ids = new Set(attribute.split(',').map((id) => id.trim()));
+    return all.filter(({ id }) => ids.has(id));
   }
 
-  /** Whether the hub has listed its cameras. Before that, an empty list has no meaning. */
+  /** Whether the hub has listed its cameras. Until then, an empty list does not mean that there are no cameras. */
   get listed(): boolean {
     return this.engine?.listed ?? false;
   }
 
-  /** The camera that is shown on its own. */
+  /** The camera that fills the wall; `undefined` in the grid. */
   get solo(): string | undefined {
     return this.#solo;
   }
@@ -130,7 +132,7 @@ export class CameraWall extends ScreenElement {
     return surface === undefined ? undefined : this.engine?.read(surface, camera);
   }
 
-  /** For pages that handle keys while no element has the focus. Returns true if the key was used. */
+  /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
     const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
     const key = wallKey(event, this.#solo !== undefined, onButton);
@@ -168,12 +170,12 @@ export class CameraWall extends ScreenElement {
   changed(): void {
     if (!this.engine) return;
     this.#syncTiles();
-    this.#explain();
+    this.#showRefusal();
     for (const { id, name } of this.cameras) {
       const tile = this.#tiles.get(id);
       if (tile && !tile.visible) tile.view.rename(name);
     }
-    this.#layoutSoon();
+    this.#scheduleLayout();
     // Not deferred to the layout: a hidden page has no animation frames, and its streams must stop.
     this.#watch();
     this.tick();
@@ -197,7 +199,7 @@ export class CameraWall extends ScreenElement {
         frozen: engine.frozen.has(id),
         stopped: !this.#running,
         fallback: fallback?.mode,
-        fallbackShows: fallback?.showing() ?? false,
+        fallbackHasPicture: fallback?.isShowing() ?? false,
       });
       tile.view.update(camera?.name ?? id, status);
     }
@@ -207,16 +209,16 @@ export class CameraWall extends ScreenElement {
     this.changed();
   }
 
-  protected joined(): void {
+  protected attached(): void {
     if (!this.engine) return;
     this.#surfaces = new WallSurfaces(this.engine, this.#content);
     this.#resize.observe(this);
     this.changed();
   }
 
-  protected left(): void {
+  protected detached(): void {
     this.#resize.disconnect();
-    this.#sight.disconnect();
+    this.#intersection.disconnect();
     for (const id of [...this.#tiles.keys()]) this.#removeTile(id);
     this.#surfaces?.clear();
     this.#surfaces = undefined;
@@ -240,7 +242,7 @@ export class CameraWall extends ScreenElement {
     if (this.#current === undefined || !ids.has(this.#current)) this.#setCurrent(cameras[0]?.id);
   }
 
-  #explain(): void {
+  #showRefusal(): void {
     const refused = this.engine?.refused ?? false;
     if (refused === this.#refusal.hasChildNodes()) return;
     this.#refusal.replaceChildren();
@@ -257,14 +259,14 @@ export class CameraWall extends ScreenElement {
     this.#content.append(view.element);
     this.#tiles.set(id, { view, visible: false, fallback: undefined });
     this.#cameraOf.set(view.element, id);
-    this.#sight.observe(view.element);
+    this.#intersection.observe(view.element);
   }
 
   #removeTile(id: string): void {
     const tile = this.#tiles.get(id);
     if (!tile) return;
     tile.fallback?.remove();
-    this.#sight.unobserve(tile.view.element);
+    this.#intersection.unobserve(tile.view.element);
     this.#cameraOf.delete(tile.view.element);
     tile.view.element.remove();
     this.#tiles.delete(id);
@@ -291,7 +293,7 @@ export class CameraWall extends ScreenElement {
     return element ? this.#cameraOf.get(element) : undefined;
   }
 
-  readonly #layoutSoon = coalesced(
+  readonly #scheduleLayout = coalesced(
     () => this.#layout(),
     (layout) => requestAnimationFrame(layout),
   );
@@ -301,19 +303,19 @@ export class CameraWall extends ScreenElement {
     const height = this.#viewport.offsetHeight;
     const ids = this.#solo === undefined ? [...this.#tiles.keys()] : [this.#solo];
     let width = this.#viewport.offsetWidth;
-    const aspect = usualAspect(this.cameras);
+    const aspect = typicalAspect(this.cameras);
     let grid =
       this.#solo === undefined ? layoutGrid(ids.length, width, height, aspect) : soloGrid(width, height);
     const fits = grid.height <= height;
     this.#viewport.classList.toggle('fits', fits);
     if (!fits && this.#viewport.clientWidth < width) {
-      // The scroll bar reduces the width.
+      // The scrollbar reduces the width.
       width = this.#viewport.clientWidth;
       grid = layoutGrid(ids.length, width, height, aspect);
     }
     if (this.#solo === undefined) this.#grid = grid;
     this.#content.style.height = `${Math.max(grid.height, height)}px`;
-    const placed: Placed[] = ids.flatMap((camera, index) => {
+    const placed: PlacedTile[] = ids.flatMap((camera, index) => {
       const rect = grid.tiles[index];
       return rect ? [{ camera, row: Math.floor(index / grid.columns), ...rect }] : [];
     });
@@ -331,7 +333,7 @@ export class CameraWall extends ScreenElement {
     this.#watch();
   }
 
-  #seen(entries: readonly IntersectionObserverEntry[]): void {
+  #onIntersection(entries: readonly IntersectionObserverEntry[]): void {
     for (const entry of entries) {
       const tile = this.#tiles.get(this.#cameraOf.get(entry.target) ?? '');
       if (tile) tile.visible = entry.isIntersecting && entry.intersectionRatio > 0;
@@ -359,10 +361,13 @@ export class CameraWall extends ScreenElement {
     const active = engine.link === 'fallback' && document.visibilityState !== 'hidden';
     for (const [camera, tile] of this.#tiles) {
       const stream = active ? cameras.get(camera) : undefined;
-      const place = tile.view.picture;
-      const first = camera === this.#current;
+      const parent = tile.view.picture;
+      const preferred = camera === this.#current;
       const frozen = engine.frozen.has(camera);
-      tile.fallback = engine.fallback.show(tile.fallback, stream && { camera, stream, place, first, frozen });
+      tile.fallback = engine.fallback.show(
+        tile.fallback,
+        stream && { camera, stream, parent, preferred, frozen },
+      );
     }
     if (active) engine.fallback.assign();
   }

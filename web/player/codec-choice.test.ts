@@ -35,19 +35,25 @@ test('the first click selects the other codec, the second returns to auto', () =
  * Feeds the probe four times a second with constant rates of sent and dropped frames. Returns whether it found the
  * network slow.
  */
-function watch(probe: NetworkProbe, seconds: number, sent: number, dropped: number, age: number): boolean {
-  for (let look = 0; look <= seconds * 4; look++) {
-    const part = look / 4;
-    probe.update(part * 1000, { sent: sent * part, dropped: dropped * part }, age);
+function feedProbe(
+  probe: NetworkProbe,
+  seconds: number,
+  sent: number,
+  dropped: number,
+  age: number,
+): boolean {
+  for (let step = 0; step <= seconds * 4; step++) {
+    const time = step / 4;
+    probe.update(time * 1000, { sent: sent * time, dropped: dropped * time }, age);
   }
   return probe.slow;
 }
 
 test('the network is slow if pictures are late and most are dropped for several seconds', () => {
-  expect(watch(new NetworkProbe(), 10, 3, 12, 900)).toBe(true);
-  expect(watch(new NetworkProbe(), 4, 3, 12, 900), 'a pause').toBe(false);
-  expect(watch(new NetworkProbe(), 10, 12, 3, 900), 'a camera with a high latency').toBe(false);
-  expect(watch(new NetworkProbe(), 10, 3, 12, 60), 'a reduced rate that was requested').toBe(false);
+  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 900)).toBe(true);
+  expect(feedProbe(new NetworkProbe(), 4, 3, 12, 900), 'a pause').toBe(false);
+  expect(feedProbe(new NetworkProbe(), 10, 12, 3, 900), 'a camera with a high latency').toBe(false);
+  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 60), 'a reduced rate that was requested').toBe(false);
 });
 
 test('a new subscription restarts the measurement, and a slow network stays slow', () => {
@@ -55,5 +61,5 @@ test('a new subscription restarts the measurement, and a slow network stays slow
   probe.update(0, { sent: 100, dropped: 0 }, 900);
   expect(probe.update(6_000, { sent: 1, dropped: 50 }, 900)).toBe(false);
   expect(probe.update(12_000, { sent: 2, dropped: 90 }, 900)).toBe(true);
-  expect(watch(probe, 10, 20, 0, 10)).toBe(true);
+  expect(feedProbe(probe, 10, 20, 0, 10)).toBe(true);
 });

@@ -5,9 +5,9 @@ export type Codec = 'jpeg' | 'mpeg1';
 export type CodecSetting = Codec | 'auto';
 
 /** In ms. If pictures are older than this when painted and many are dropped, the network is too slow for JPEG. */
-const LATE = 500;
+const LATE_AGE = 500;
 /** How long this must last, in ms. A pause of one second does not mean that the network is slow. */
-const LASTING = 5_000;
+const MIN_DURATION = 5_000;
 
 export function parseCodec(attribute: string | null): CodecSetting {
   return attribute === 'jpeg' || attribute === 'mpeg1' ? attribute : 'auto';
@@ -21,30 +21,30 @@ export interface Network {
   readonly sockets: boolean;
 }
 
-export function chooseCodec(wish: CodecSetting, network: Network): Codec {
+export function chooseCodec(setting: CodecSetting, network: Network): Codec {
   if (!network.sockets) return 'jpeg';
-  if (wish !== 'auto') return wish;
+  if (setting !== 'auto') return setting;
   return network.slow ? 'mpeg1' : 'jpeg';
 }
 
-/** Describes why the codec was chosen, as a phrase to follow its name. */
-export function choiceReason(wish: CodecSetting, network: Network): string {
-  if (wish === 'mpeg1' && !network.sockets) return 'because WebSockets are blocked';
-  return wish === 'auto' ? 'chosen to suit the network' : 'set on this tile';
+/** Describes why the codec was chosen, as a phrase that follows its name. */
+export function choiceReason(setting: CodecSetting, network: Network): string {
+  if (setting === 'mpeg1' && !network.sockets) return 'because WebSockets are blocked';
+  return setting === 'auto' ? 'chosen to suit the network' : 'set on this tile';
 }
 
 /** Returns the setting after a click on the codec button: the other codec, then automatic again. */
-export function nextCodec(wish: CodecSetting, shown: Codec): CodecSetting {
-  if (wish === 'auto') return shown === 'jpeg' ? 'mpeg1' : 'jpeg';
+export function nextCodec(setting: CodecSetting, shown: Codec): CodecSetting {
+  if (setting === 'auto') return shown === 'jpeg' ? 'mpeg1' : 'jpeg';
   return 'auto';
 }
 
-/** Whether the browser's data saver is on, which selects the smaller stream. */
-export function savesData(): boolean {
+/** Whether the browser's data saver is on. It selects the codec with the smaller stream. */
+export function isDataSaverOn(): boolean {
   return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ?? false;
 }
 
-export interface Delivered {
+export interface DeliveredCounts {
   readonly sent: number;
   readonly dropped: number;
 }
@@ -56,25 +56,25 @@ export interface Delivered {
 export class NetworkProbe {
   /** Stays true once set, because MPEG-1 gives no measurement for JPEG. */
   slow = false;
-  #since: (Delivered & { readonly at: number }) | undefined;
+  #start: (DeliveredCounts & { readonly at: number }) | undefined;
 
   /**
    * Adds a measurement. `delivered` counts since the start of the subscription; `paintedAge` is in ms. Returns true if the
    * network has just been found too slow.
    */
-  update(now: number, delivered: Delivered | undefined, paintedAge: number | undefined): boolean {
-    if (!delivered || paintedAge === undefined || paintedAge < LATE || this.slow) {
-      this.#since = undefined;
+  update(now: number, delivered: DeliveredCounts | undefined, paintedAge: number | undefined): boolean {
+    if (!delivered || paintedAge === undefined || paintedAge < LATE_AGE || this.slow) {
+      this.#start = undefined;
       return false;
     }
-    const since = this.#since;
-    if (!since || delivered.sent < since.sent) {
-      this.#since = { ...delivered, at: now };
+    const start = this.#start;
+    if (!start || delivered.sent < start.sent) {
+      this.#start = { ...delivered, at: now };
       return false;
     }
-    if (now - since.at < LASTING) return false;
-    this.#since = undefined;
-    this.slow = delivered.dropped - since.dropped > delivered.sent - since.sent;
+    if (now - start.at < MIN_DURATION) return false;
+    this.#start = undefined;
+    this.slow = delivered.dropped - start.dropped > delivered.sent - start.sent;
     return this.slow;
   }
 }

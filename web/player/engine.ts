@@ -3,7 +3,7 @@
 import type { Link } from '../client/connection.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
-import { Backend, type Where } from './backend.ts';
+import { Backend, type PainterLocation } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
 import type { HubAddress } from '../client/hub-address.ts';
 import type { FromPainter, Picture, Pixels, Placement } from './messages.ts';
@@ -34,10 +34,10 @@ export class Engine {
   readonly #screens = new Map<Screen, ReadonlyMap<string, StreamChoice>>();
   readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
   #socketLink: Link = 'connecting';
-  /** Whether the hub answers HTTP requests while the socket fails. */
+  /** Whether the hub responds to HTTP requests while the socket fails. */
   #reachable = false;
-  /** Whether the hub answers, but this page may not read the answers. */
-  #unreadable = false;
+  /** Whether the hub responds but does not allow this page to read its responses. */
+  #isUnreadable = false;
   #clockOffset = 0;
   #nextNumber = 1;
   #sentWatch = '';
@@ -48,12 +48,12 @@ export class Engine {
     this.fallback = new FallbackPlan(address);
     this.#backend = new Backend((message) => this.#receive(message));
     this.#backend.send({ kind: 'open', url: address.socket });
-    document.addEventListener('visibilitychange', this.#visibility);
+    document.addEventListener('visibilitychange', this.#onVisibilityChange);
     window.addEventListener('online', this.#reconnectNow);
   }
 
   /**
-   * Fallback requires a hub that answers HTTP requests. Without any answer the link is reconnecting, and the last
+   * Fallback requires a hub that responds to HTTP requests. Without any response the link is reconnecting, and the last
    * pictures stay.
    */
   get link(): Link {
@@ -61,17 +61,17 @@ export class Engine {
   }
 
   /**
-   * Whether the hub refuses pages of this origin, as far as a page can determine: it answers, but neither its socket nor
-   * its camera list is accessible. If the list was available before, the cause is another.
+   * Whether the hub refuses pages of this origin, as far as a page can determine: it responds, but neither its socket nor
+   * its camera list is accessible. If the list was available before, there is another cause.
    */
   get refused(): boolean {
     return (
-      this.link === 'fallback' && this.#unreadable && !this.listed && this.address.isForeign(window.origin)
+      this.link === 'fallback' && this.#isUnreadable && !this.listed && this.address.isForeign(window.origin)
     );
   }
 
-  get paintsIn(): Where | undefined {
-    return this.#backend.where;
+  get paintsIn(): PainterLocation | undefined {
+    return this.#backend.location;
   }
 
   add(screen: Screen): void {
@@ -86,7 +86,7 @@ export class Engine {
   }
 
   close(): void {
-    document.removeEventListener('visibilitychange', this.#visibility);
+    document.removeEventListener('visibilitychange', this.#onVisibilityChange);
     window.removeEventListener('online', this.#reconnectNow);
     clearInterval(this.#listTimer);
     this.fallback.clear();
@@ -151,7 +151,7 @@ export class Engine {
         this.#setLink(message.link);
         break;
       case 'event':
-        this.#event(message.event);
+        this.#handleEvent(message.event);
         break;
       case 'pictures':
         this.#clockOffset = message.clockOffset;
@@ -165,16 +165,16 @@ export class Engine {
         this.#reads.delete(message.request);
         break;
       case 'ready':
-      case 'unable':
+      case 'unsupported':
         break;
     }
   }
 
-  #event(event: Extract<FromPainter, { kind: 'event' }>['event']): void {
+  #handleEvent(event: Extract<FromPainter, { kind: 'event' }>['event']): void {
     switch (event.type) {
       case 'hello':
         this.hubVersion = event.version;
-        this.#list(event.cameras);
+        this.#setCameras(event.cameras);
         break;
       case 'camera':
         this.cameras.set(event.camera.id, event.camera);
@@ -194,7 +194,7 @@ export class Engine {
     }
   }
 
-  #list(cameras: readonly Camera[]): void {
+  #setCameras(cameras: readonly Camera[]): void {
     this.listed = true;
     this.cameras.clear();
     for (const camera of cameras) this.cameras.set(camera.id, camera);
@@ -209,7 +209,7 @@ export class Engine {
       this.#listTimer = setInterval(() => void this.#pollList(), LIST_INTERVAL);
     } else {
       this.#reachable = false;
-      this.#unreadable = false;
+      this.#isUnreadable = false;
       this.fallback.clear();
     }
     this.#changed();
@@ -217,19 +217,19 @@ export class Engine {
 
   /** Polls the camera list while the socket is not available. */
   async #pollList(): Promise<void> {
-    const answer = await this.#fetchList();
-    const rows = rowsOf(answer);
-    const answers = answer !== undefined || (await this.#isReachable());
+    const response = await this.#fetchList();
+    const rows = rowsOf(response);
+    const responds = response !== undefined || (await this.#isReachable());
     if (this.#socketLink !== 'fallback') return;
-    this.#reachable = answers;
-    this.#unreadable = answers && answer === undefined;
+    this.#reachable = responds;
+    this.#isUnreadable = responds && response === undefined;
     // Images of an unreachable hub would freeze and look live.
-    if (!answers) this.fallback.clear();
-    if (rows) this.#list(parseCameras(rows));
+    if (!responds) this.fallback.clear();
+    if (rows) this.#setCameras(parseCameras(rows));
     this.#changed();
   }
 
-  /** Whether the hub can be reached. A page of another origin may see pictures without access to the list. */
+  /** Whether the hub can be reached. A page of another origin may have access to pictures but not to the list. */
   async #isReachable(): Promise<boolean> {
     try {
       await fetch(this.address.cameras, { cache: 'no-store', mode: 'no-cors' });
@@ -239,12 +239,12 @@ export class Engine {
     }
   }
 
-  /** Fetches the REST list of cameras, unparsed; `undefined` if the hub does not answer. */
-  async rows(): Promise<unknown[] | undefined> {
+  /** Fetches the REST list of cameras, unparsed; `undefined` if the hub does not respond. */
+  async fetchRows(): Promise<unknown[] | undefined> {
     return rowsOf(await this.#fetchList());
   }
 
-  /** Fetches the answer to a request for the list, including a refusal; `undefined` if it cannot be read. */
+  /** Fetches the response to a request for the list, including a refusal; `undefined` if it cannot be read. */
   async #fetchList(): Promise<{ readonly body: unknown } | undefined> {
     try {
       const response = await fetch(this.address.cameras, { cache: 'no-store' });
@@ -275,7 +275,7 @@ export class Engine {
     this.#backend.send({ kind: 'watch', cameras });
   }
 
-  readonly #visibility = (): void => {
+  readonly #onVisibilityChange = (): void => {
     this.#sendWatch();
     if (document.visibilityState === 'visible') this.#reconnectNow();
     for (const screen of this.#screens.keys()) screen.changed();
@@ -284,14 +284,14 @@ export class Engine {
   readonly #reconnectNow = (): void => this.#backend.send({ kind: 'reconnectNow' });
 }
 
-function rowsOf(answer: { readonly body: unknown } | undefined): unknown[] | undefined {
-  const { data } = (answer?.body ?? {}) as { data?: unknown };
+function rowsOf(response: { readonly body: unknown } | undefined): unknown[] | undefined {
+  const { data } = (response?.body ?? {}) as { data?: unknown };
   return Array.isArray(data) ? data : undefined;
 }
 
 const engines = new Map<string, Engine>();
 
-/** Joins the engine of a hub and token. It exists while an element uses it. */
+/** Returns the engine of a hub and token, and adds `screen` to it. The engine exists while an element uses it. */
 export function joinEngine(address: HubAddress, screen: Screen): Engine {
   let engine = engines.get(address.socket);
   if (!engine) {

@@ -10,13 +10,13 @@ const STREAMS = 4;
 const SNAPSHOT_INTERVAL = 1_000;
 const RETRY_INTERVAL = 2_000;
 
-export interface Wanted {
+export interface FallbackRequest {
   readonly camera: string;
   readonly stream: StreamChoice;
   /** The parent element of the image. */
-  readonly place: HTMLElement;
-  /** Whether it gets an MJPEG stream before others, because it has the focus. */
-  readonly first: boolean;
+  readonly parent: HTMLElement;
+  /** Whether it gets an MJPEG stream before others, because it has focus. */
+  readonly preferred: boolean;
   readonly frozen: boolean;
 }
 
@@ -29,33 +29,37 @@ export class FallbackPlan {
   }
 
   /**
-   * Returns the picture of one tile: the present one, a new one, or none. Call `assign` after all tiles are updated.
+   * Returns the picture of one tile: the existing one, a new one, or `undefined`. Call `assign` after all tiles are
+   * updated.
    */
-  show(picture: FallbackPicture | undefined, wanted: Wanted | undefined): FallbackPicture | undefined {
-    const present = picture?.removed === false ? picture : undefined;
+  show(
+    picture: FallbackPicture | undefined,
+    request: FallbackRequest | undefined,
+  ): FallbackPicture | undefined {
+    const existing = picture?.removed === false ? picture : undefined;
     // A frozen tile keeps its image or the picture painted before the fallback.
-    if (wanted?.frozen) {
-      present?.hold();
-      return present;
+    if (request?.frozen) {
+      existing?.hold();
+      return existing;
     }
-    if (present && present.stream === wanted?.stream) {
-      present.first = wanted.first;
-      present.release();
-      return present;
+    if (existing && existing.stream === request?.stream) {
+      existing.preferred = request.preferred;
+      existing.release();
+      return existing;
     }
-    present?.remove();
-    if (!wanted) return undefined;
-    const added: FallbackPicture = new FallbackPicture(this.#address, wanted, () =>
+    existing?.remove();
+    if (!request) return undefined;
+    const added: FallbackPicture = new FallbackPicture(this.#address, request, () =>
       this.#pictures.delete(added),
     );
     this.#pictures.add(added);
     return added;
   }
 
-  /** Assigns MJPEG to focused pictures first, then in order of their creation, and snapshots to the others. */
+  /** Assigns MJPEG to preferred pictures first, then in order of their creation, and snapshots to the others. */
   assign(): void {
     const playing = [...this.#pictures].filter(({ held }) => !held);
-    const ordered = playing.sort((a, b) => Number(b.first) - Number(a.first));
+    const ordered = playing.sort((a, b) => Number(b.preferred) - Number(a.preferred));
     // End streams before starting others, so that the limit is never exceeded.
     ordered.slice(STREAMS).forEach((picture) => picture.play('snapshot'));
     ordered.slice(0, STREAMS).forEach((picture) => picture.play('mjpeg'));
@@ -69,12 +73,12 @@ export class FallbackPlan {
 export class FallbackPicture {
   mode: FallbackMode | undefined;
   removed = false;
-  first: boolean;
+  preferred: boolean;
   readonly stream: StreamChoice;
   readonly #image = document.createElement('img');
   readonly #address: HubAddress;
   readonly #camera: string;
-  readonly #place: HTMLElement;
+  readonly #parent: HTMLElement;
   readonly #onRemove: () => void;
   #still: HTMLCanvasElement | undefined;
   #heldAt = 0;
@@ -82,18 +86,18 @@ export class FallbackPicture {
   #loadedAt: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(address: HubAddress, wanted: Wanted, onRemove: () => void) {
+  constructor(address: HubAddress, request: FallbackRequest, onRemove: () => void) {
     this.#address = address;
-    this.#camera = wanted.camera;
-    this.#place = wanted.place;
+    this.#camera = request.camera;
+    this.#parent = request.parent;
     this.#onRemove = onRemove;
-    this.stream = wanted.stream;
-    this.first = wanted.first;
+    this.stream = request.stream;
+    this.preferred = request.preferred;
     this.#image.alt = '';
     this.#image.className = 'empty';
     this.#image.onload = () => this.#loaded();
-    this.#image.onerror = () => this.#loadLater(RETRY_INTERVAL);
-    this.#place.append(this.#image);
+    this.#image.onerror = () => this.#scheduleLoad(RETRY_INTERVAL);
+    this.#parent.append(this.#image);
   }
 
   /** Whether the picture is frozen. A frozen picture makes no requests. */
@@ -113,7 +117,7 @@ export class FallbackPicture {
     this.#still.width = this.#image.naturalWidth;
     this.#still.height = this.#image.naturalHeight;
     this.#still.getContext('2d')?.drawImage(this.#image, 0, 0);
-    this.#place.append(this.#still);
+    this.#parent.append(this.#still);
     this.#heldAt = Date.now();
     if (this.mode === 'mjpeg') this.#loadedAt = undefined;
     clearTimeout(this.#timer);
@@ -128,11 +132,11 @@ export class FallbackPicture {
   }
 
   /** Whether a picture is visible. Not every browser fires `load` for MJPEG. Hides the browser's broken-image icon. */
-  showing(): boolean {
+  isShowing(): boolean {
     if (this.held) return true;
-    const showing = this.#image.naturalWidth > 0;
-    this.#image.classList.toggle('empty', !showing);
-    return showing;
+    const isShowing = this.#image.naturalWidth > 0;
+    this.#image.classList.toggle('empty', !isShowing);
+    return isShowing;
   }
 
   play(mode: FallbackMode): void {
@@ -147,7 +151,7 @@ export class FallbackPicture {
     if (this.removed) return;
     this.removed = true;
     clearTimeout(this.#timer);
-    // Removing the element does not end an MJPEG stream; removing its address does.
+    // Removing the element does not end an MJPEG stream; removing its `src` does.
     this.#image.onload = null;
     this.#image.onerror = null;
     this.#image.removeAttribute('src');
@@ -167,10 +171,10 @@ export class FallbackPicture {
   #loaded(): void {
     this.#loadedAt = Date.now();
     if (this.mode === 'snapshot')
-      this.#loadLater(Math.max(0, this.#requestedAt + SNAPSHOT_INTERVAL - Date.now()));
+      this.#scheduleLoad(Math.max(0, this.#requestedAt + SNAPSHOT_INTERVAL - Date.now()));
   }
 
-  #loadLater(milliseconds: number): void {
+  #scheduleLoad(milliseconds: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#load(), milliseconds);
   }

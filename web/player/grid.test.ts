@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { bands, contain, layoutGrid, usualAspect, type Rect } from './grid.ts';
+import { bands, contain, layoutGrid, typicalAspect, type Rect } from './grid.ts';
 
-const apart = (a: Rect, b: Rect): boolean =>
+const disjoint = (a: Rect, b: Rect): boolean =>
   a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
 
 describe('layoutGrid', () => {
@@ -21,18 +21,18 @@ describe('layoutGrid', () => {
     ] as const) {
       for (let count = 1; count <= 130; count++) {
         const { tiles, columns, rows, height: used } = layoutGrid(count, width, height);
-        const where = `${count} cameras in ${width} × ${height}`;
-        expect(tiles, where).toHaveLength(count);
-        expect(columns * rows, where).toBeGreaterThanOrEqual(count);
-        expect(columns * (rows - 1), where).toBeLessThan(count);
+        const label = `${count} cameras in ${width} × ${height}`;
+        expect(tiles, label).toHaveLength(count);
+        expect(columns * rows, label).toBeGreaterThanOrEqual(count);
+        expect(columns * (rows - 1), label).toBeLessThan(count);
         for (const tile of tiles) {
-          expect(tile.x, where).toBeGreaterThanOrEqual(0);
-          expect(tile.x + tile.width, where).toBeLessThanOrEqual(width);
-          if (used <= height) expect(tile.y + tile.height, where).toBeLessThanOrEqual(height);
+          expect(tile.x, label).toBeGreaterThanOrEqual(0);
+          expect(tile.x + tile.width, label).toBeLessThanOrEqual(width);
+          if (used <= height) expect(tile.y + tile.height, label).toBeLessThanOrEqual(height);
         }
-        if (count > 1 && tiles[0] && tiles[1]) expect(apart(tiles[0], tiles[1]), where).toBe(true);
+        if (count > 1 && tiles[0] && tiles[1]) expect(disjoint(tiles[0], tiles[1]), label).toBe(true);
         const below = tiles[columns];
-        if (below && tiles[0]) expect(apart(tiles[0], below), where).toBe(true);
+        if (below && tiles[0]) expect(disjoint(tiles[0], below), label).toBe(true);
       }
     }
   });
@@ -43,7 +43,7 @@ describe('layoutGrid', () => {
     expect(tiles[0]?.width).toBeGreaterThan(100);
   });
 
-  test('four cameras make a 2 × 2 grid, three in a flat window one row', () => {
+  test('four cameras make a 2 × 2 grid, and three cameras in a wide window make one row', () => {
     expect(layoutGrid(4, 1600, 900)).toMatchObject({ columns: 2, rows: 2 });
     expect(layoutGrid(3, 2000, 400)).toMatchObject({ columns: 3, rows: 1 });
     expect(layoutGrid(16, 1280, 720)).toMatchObject({ columns: 4, rows: 4 });
@@ -53,7 +53,7 @@ describe('layoutGrid', () => {
     expect(layoutGrid(1, 1600, 900).tiles).toEqual([{ x: 0, y: 0, width: 1600, height: 900 }]);
   });
 
-  test('among similar sizes a grid without empty cells wins, then the wider one', () => {
+  test('among similar sizes, a grid without empty cells is preferred, then the wider one', () => {
     expect(layoutGrid(12, 1424, 836)).toMatchObject({ columns: 4, rows: 3 });
     expect(layoutGrid(10, 1424, 500)).toMatchObject({ columns: 5, rows: 2 });
   });
@@ -87,13 +87,13 @@ describe('layoutGrid', () => {
   });
 });
 
-describe('usualAspect', () => {
+describe('typicalAspect', () => {
   test('is the median of the cameras, between 4:3 and 16:9', () => {
-    expect(usualAspect([])).toBeCloseTo(16 / 9);
-    expect(usualAspect([{ width: 320, height: 240 }, {}])).toBeCloseTo(4 / 3);
-    expect(usualAspect([{ width: 480, height: 640 }])).toBeCloseTo(4 / 3);
-    expect(usualAspect([{ width: 3000, height: 500 }])).toBeCloseTo(16 / 9);
-    expect(usualAspect([{ width: 0, height: 0 }])).toBeCloseTo(16 / 9);
+    expect(typicalAspect([])).toBeCloseTo(16 / 9);
+    expect(typicalAspect([{ width: 320, height: 240 }, {}])).toBeCloseTo(4 / 3);
+    expect(typicalAspect([{ width: 480, height: 640 }])).toBeCloseTo(4 / 3);
+    expect(typicalAspect([{ width: 3000, height: 500 }])).toBeCloseTo(16 / 9);
+    expect(typicalAspect([{ width: 0, height: 0 }])).toBeCloseTo(16 / 9);
   });
 });
 
@@ -124,11 +124,11 @@ describe('bands', () => {
       expect(first).toBeLessThanOrEqual(top);
       expect((last?.top ?? 0) + (last?.height ?? 0)).toBeGreaterThanOrEqual(Math.min(top + 700, grid.height));
       for (const { slot, top: now, height } of list) {
-        const was = before.get(slot);
-        if (!was || was.top === now) continue;
-        const seen = was.top < top + 700 && was.top + was.height > top;
-        expect(seen, `slot ${slot} at ${top}`).toBe(false);
-        expect(now < top + 700 && now + height > top, `slot ${slot} arrives at ${top}`).toBe(false);
+        const previous = before.get(slot);
+        if (!previous || previous.top === now) continue;
+        const wasVisible = previous.top < top + 700 && previous.top + previous.height > top;
+        expect(wasVisible, `slot ${slot} at ${top}`).toBe(false);
+        expect(now < top + 700 && now + height > top, `slot ${slot} moves into view at ${top}`).toBe(false);
       }
       before = new Map(list.map((band) => [band.slot, band]));
     }

@@ -20,18 +20,20 @@ export interface Grid {
 
 const WIDE = 16 / 9;
 const CLASSIC = 4 / 3;
-/** Cells may be taller than the pictures, to fill the window better, but not flatter. */
-const TALLEST = 0.75;
-const HARDLY_SMALLER = 0.96;
+/** Cells may be taller than the pictures, to fill the window better, but not shorter. */
+const TALLEST_CELL = 0.75;
+const SIMILAR_SIZE = 0.96;
 const NARROW_SCREEN = 600;
-const SMALLEST_TILE = 96;
+const MIN_TILE_WIDTH = 96;
 
 export function gapFor(count: number): number {
   return count > 36 ? 3 : count > 9 ? 5 : 8;
 }
 
 /** Returns the aspect ratio for tiles: the median of the known cameras, or 16:9 if none is known. */
-export function usualAspect(sizes: readonly { readonly width?: number; readonly height?: number }[]): number {
+export function typicalAspect(
+  sizes: readonly { readonly width?: number; readonly height?: number }[],
+): number {
   const known = sizes
     .flatMap(({ width = 0, height = 0 }) => (width > 0 && height > 0 ? [width / height] : []))
     .sort((a, b) => a - b);
@@ -45,14 +47,14 @@ export function layoutGrid(count: number, width: number, height: number, aspect 
   const gap = gapFor(count);
   if (width < NARROW_SCREEN && width < height) {
     const columns = count > 4 && width >= 300 ? 2 : 1;
-    return scrolling(count, width, height, columns, gap, aspect);
+    return scrollingGrid(count, width, height, columns, gap, aspect);
   }
   const columns = bestColumns(count, width, height, gap, aspect);
   const rows = Math.ceil(count / columns);
   const cell = cellSize(columns, rows, width, height, gap, aspect);
-  if (pictureWidth(cell.width, cell.height, aspect) < SMALLEST_TILE && count > 1) {
-    const fitting = Math.max(1, Math.floor((width + gap) / (SMALLEST_TILE * 1.25 + gap)));
-    return scrolling(count, width, height, Math.min(fitting, count), gap, aspect);
+  if (pictureWidth(cell.width, cell.height, aspect) < MIN_TILE_WIDTH && count > 1) {
+    const fitting = Math.max(1, Math.floor((width + gap) / (MIN_TILE_WIDTH * 1.25 + gap)));
+    return scrollingGrid(count, width, height, Math.min(fitting, count), gap, aspect);
   }
   return place(count, columns, rows, cell.width, cell.height, gap, width, height);
 }
@@ -66,12 +68,16 @@ function bestColumns(count: number, width: number, height: number, gap: number, 
     const columns = index + 1;
     const rows = Math.ceil(count / columns);
     const cell = cellSize(columns, rows, width, height, gap, aspect);
-    return { columns, holes: columns * rows - count, size: pictureWidth(cell.width, cell.height, aspect) };
+    return {
+      columns,
+      emptyCells: columns * rows - count,
+      size: pictureWidth(cell.width, cell.height, aspect),
+    };
   });
   const largest = Math.max(...grids.map(({ size }) => size));
-  const good = grids.filter(({ size }) => size >= largest * HARDLY_SMALLER);
-  good.sort((a, b) => a.holes - b.holes || b.columns - a.columns);
-  return good[0]?.columns ?? 1;
+  const candidates = grids.filter(({ size }) => size >= largest * SIMILAR_SIZE);
+  candidates.sort((a, b) => a.emptyCells - b.emptyCells || b.columns - a.columns);
+  return candidates[0]?.columns ?? 1;
 }
 
 function cellSize(
@@ -86,16 +92,16 @@ function cellSize(
   const availableHeight = (height - gap * (rows - 1)) / rows;
   return {
     width: Math.max(1, Math.floor(Math.min(availableWidth, availableHeight * aspect))),
-    height: Math.max(1, Math.floor(Math.min(availableHeight, availableWidth / (aspect * TALLEST)))),
+    height: Math.max(1, Math.floor(Math.min(availableHeight, availableWidth / (aspect * TALLEST_CELL)))),
   };
 }
 
-/** Returns the width of a picture of the usual aspect ratio in a cell. */
+/** Returns the width of a picture of the typical aspect ratio in a cell. */
 function pictureWidth(width: number, height: number, aspect: number): number {
   return Math.min(width, height * aspect);
 }
 
-function scrolling(
+function scrollingGrid(
   count: number,
   width: number,
   height: number,
@@ -163,7 +169,7 @@ export const BAND_SLOTS = 3;
 
 /**
  * Splits a scrolling wall into bands of about one window's height, painted on a few canvases inside the scrolled content.
- * Pictures scroll exactly with their labels, and a canvas moves to its next band only while it is out of view.
+ * Pictures scroll in sync with their labels, and a canvas moves to its next band only while it is out of view.
  */
 export function bands(grid: Grid, viewHeight: number, scrollTop: number): Band[] {
   if (grid.rows === 0) return [];

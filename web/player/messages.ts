@@ -36,7 +36,7 @@ export interface Picture {
   /** The number of pictures painted so far. */
   readonly painted: number;
   readonly fps: number;
-  /** The usual time between two pictures in ms; 0 while unknown. */
+  /** The typical time between two pictures in ms; 0 while unknown. */
   readonly interval: number;
   /** The capture time, or the hub's receipt time if the camera sends none; µs by the hub's clock. */
   readonly captureTime: number;
@@ -54,7 +54,7 @@ export interface Pixels {
 
 export type FromPainter =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'unable' }
+  | { readonly kind: 'unsupported' }
   | { readonly kind: 'link'; readonly link: Link }
   | { readonly kind: 'event'; readonly event: HubEvent }
   | {

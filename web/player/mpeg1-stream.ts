@@ -10,11 +10,11 @@ import { Rate } from './rate.ts';
 /** A separate file, because most pages never need it. */
 const DECODER = new URL(/* @vite-ignore */ './jsmpeg.js', import.meta.url).href;
 
-export interface Mpeg1Wanted {
+export interface Mpeg1Request {
   readonly camera: string;
   readonly stream: StreamChoice;
   /** The parent element of the canvas. */
-  readonly place: HTMLElement;
+  readonly parent: HTMLElement;
 }
 
 export class Mpeg1Stream {
@@ -34,12 +34,12 @@ export class Mpeg1Stream {
   /** ms by the local clock. */
   #paintedAt = 0;
 
-  constructor(address: HubAddress, wanted: Mpeg1Wanted) {
+  constructor(address: HubAddress, request: Mpeg1Request) {
     this.#address = address;
-    this.camera = wanted.camera;
-    this.stream = wanted.stream;
-    wanted.place.append(this.#canvas);
-    void this.#begin();
+    this.camera = request.camera;
+    this.stream = request.stream;
+    request.parent.append(this.#canvas);
+    void this.#loadDecoder();
   }
 
   /** The shown picture; `clockOffset` is µs to add to the local clock to get the hub's. */
@@ -86,14 +86,14 @@ export class Mpeg1Stream {
     this.#socket = undefined;
   }
 
-  async #begin(): Promise<void> {
+  async #loadDecoder(): Promise<void> {
     try {
       const { Mpeg1Canvas: Video } = (await import(/* @vite-ignore */ DECODER)) as {
         Mpeg1Canvas: typeof Mpeg1Canvas;
       };
       this.#video = new Video(this.#canvas);
     } catch {
-      this.#retryLater();
+      this.#scheduleRetry();
       return;
     }
     this.#connect();
@@ -105,15 +105,15 @@ export class Mpeg1Stream {
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
     this.#video?.reset();
-    let begun = false;
+    let headerReceived = false;
     socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
       if (typeof data === 'string') this.#handleInfo(data);
-      // The first message is the header. It is skipped, because the stream itself has the size too.
-      else if (!begun) begun = true;
+      // The first message is the header. It is skipped, because the stream also contains the size.
+      else if (!headerReceived) headerReceived = true;
       else if (socket === this.#socket && this.#video?.write(data)) this.#painted();
     };
     socket.onclose = () => {
-      if (socket === this.#socket) this.#retryLater();
+      if (socket === this.#socket) this.#scheduleRetry();
     };
   }
 
@@ -123,10 +123,10 @@ export class Mpeg1Stream {
     this.#rate.add(this.#paintedAt);
   }
 
-  #retryLater(): void {
+  #scheduleRetry(): void {
     if (this.#removed || this.#held) return;
-    const wait = backoffDelay(this.#failures++, Math.random());
-    this.#timer = setTimeout(() => (this.#video ? this.#connect() : void this.#begin()), wait);
+    const delay = backoffDelay(this.#failures++, Math.random());
+    this.#timer = setTimeout(() => (this.#video ? this.#connect() : void this.#loadDecoder()), delay);
   }
 
   #handleInfo(text: string): void {

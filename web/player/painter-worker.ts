@@ -11,4 +11,4 @@ const scope = self as unknown as {
 const painter = new Painter(browserHost((message) => scope.postMessage(message)));
 scope.onmessage = ({ data }) => painter.receive(data);
 // Some browsers transfer canvases but cannot draw on them here.
-scope.postMessage({ kind: new OffscreenCanvas(1, 1).getContext('2d') ? 'ready' : 'unable' });
+scope.postMessage({ kind: new OffscreenCanvas(1, 1).getContext('2d') ? 'ready' : 'unsupported' });

@@ -21,14 +21,14 @@ let painter: Painter;
 let posted: FromPainter[];
 let bitmaps: FakeBitmap[];
 let drawn: { mark: number; at: number[] }[];
-let paintDue: (() => void) | undefined;
+let pendingPaint: (() => void) | undefined;
 
 beforeEach(() => {
   platform = new FakePlatform();
   posted = [];
   bitmaps = [];
   drawn = [];
-  paintDue = undefined;
+  pendingPaint = undefined;
   vi.stubGlobal('createImageBitmap', async (blob: Blob) => {
     const mark = new Uint8Array(await blob.arrayBuffer())[0] ?? 0;
     if (mark === BROKEN) throw new Error('not a picture');
@@ -39,7 +39,7 @@ beforeEach(() => {
   painter = new Painter({
     platform,
     post: (message) => posted.push(message),
-    nextPaint: (callback) => (paintDue = callback),
+    nextPaint: (callback) => (pendingPaint = callback),
   });
   painter.receive({ kind: 'open', url: 'ws://hub/ws/cameras' });
   platform.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
@@ -71,8 +71,8 @@ function addSurface(...cameras: string[]): void {
 }
 
 function paint(): void {
-  const due = paintDue;
-  paintDue = undefined;
+  const due = pendingPaint;
+  pendingPaint = undefined;
   due?.();
 }
 
@@ -87,7 +87,7 @@ const credits = (): Record<string, number>[] =>
   platform.socket.commands('credit').map(({ add }) => ({ ...add }));
 
 function pictures(): readonly Picture[] {
-  platform.pass(250);
+  platform.advance(250);
   const last = posted.filter((message) => message.kind === 'pictures').at(-1);
   return last?.pictures ?? [];
 }
@@ -152,8 +152,8 @@ describe('painter', () => {
     await settle();
     expect(drawn.map(({ mark }) => mark)).toEqual([3]);
     expect(bitmaps.filter(({ closed }) => !closed).map(({ mark }) => mark)).toEqual([3]);
-    const given = credits().reduce((sum, add) => sum + (add['a'] ?? 0), 0);
-    expect(given).toBeGreaterThanOrEqual(2);
+    const returned = credits().reduce((sum, add) => sum + (add['a'] ?? 0), 0);
+    expect(returned).toBeGreaterThanOrEqual(2);
   });
 
   test('a frozen camera is unsubscribed, keeps its picture, and is subscribed again afterwards', async () => {
@@ -164,7 +164,7 @@ describe('painter', () => {
     paint();
     painter.receive({ kind: 'freeze', camera: 'a', frozen: true });
     expect(platform.socket.commands('unsubscribe')).toHaveLength(1);
-    platform.pass(9_000);
+    platform.advance(9_000);
     frame('a', 2);
     await settle();
     paint();
@@ -185,7 +185,7 @@ describe('painter', () => {
     addSurface('b');
     watch('b');
     expect(bitmaps[0]?.closed).toBe(false);
-    platform.pass(60_000);
+    platform.advance(60_000);
     drawn = [];
     addSurface('a');
     watch('a');
@@ -203,13 +203,13 @@ describe('painter', () => {
     paint();
     watch();
     expect(pictures()).toHaveLength(1);
-    platform.pass(6_000);
+    platform.advance(6_000);
     watch('a');
     expect(pictures()).toEqual([]);
     expect(bitmaps[0]?.closed).toBe(true);
   });
 
-  test('a picture in decoding is not painted after its camera is no longer watched', async () => {
+  test('a picture that is being decoded is not painted if its camera is no longer watched', async () => {
     addSurface('a');
     watch('a');
     frame('a', 1);

@@ -1,6 +1,6 @@
 // Paints cameras on canvases. It owns the connection, decodes frames, keeps the newest picture of each camera, and
-// returns credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases
-// it is given.
+// returns credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases that
+// it receives.
 import { Connection, type Link, type Platform } from '../client/connection.ts';
 import type { HubEvent, StreamChoice } from '../client/events.ts';
 import { CODEC_JPEG, type Frame } from '../client/frame.ts';
@@ -50,7 +50,7 @@ interface Slot {
 const LETTERBOX = '#0c0f13';
 const REPORT_INTERVAL = 250;
 /** An older picture is not shown again while the newest one is being fetched; ms. */
-const TOO_OLD_TO_RESUME = 5_000;
+const MAX_RESUME_AGE = 5_000;
 
 export class Painter {
   readonly #host: Host;
@@ -78,7 +78,7 @@ export class Painter {
         if (!surface) break;
         Object.assign(surface, { ...message, stale: true });
         this.#releaseUnused();
-        this.#paintSoon();
+        this.#schedulePaint();
         break;
       }
       case 'remove':
@@ -113,8 +113,8 @@ export class Painter {
 
   #open(url: string): void {
     this.#connection = new Connection(url, this.#host.platform, {
-      frame: (frame: Frame) => this.#frame(frame),
-      event: (event: HubEvent) => this.#event(event),
+      frame: (frame: Frame) => this.#handleFrame(frame),
+      event: (event: HubEvent) => this.#handleEvent(event),
       link: (link: Link) => this.#host.post({ kind: 'link', link }),
     });
     this.#connection.start();
@@ -130,7 +130,7 @@ export class Painter {
     this.#releaseUnused();
   }
 
-  #event(event: HubEvent): void {
+  #handleEvent(event: HubEvent): void {
     if (event.type === 'gone') {
       this.#frozen.delete(event.id);
       this.#discardPending(event.id);
@@ -155,7 +155,7 @@ export class Painter {
     for (const camera of cameras.keys()) {
       if (before.has(camera) || this.#frozen.has(camera)) continue;
       const shown = this.#slots.get(camera)?.shown;
-      if (shown && this.#age(shown.time) > TOO_OLD_TO_RESUME) this.#clear(camera);
+      if (shown && this.#age(shown.time) > MAX_RESUME_AGE) this.#clear(camera);
     }
     this.#subscribe();
     this.#releaseUnused();
@@ -163,10 +163,10 @@ export class Painter {
 
   #subscribe(): void {
     const wanted = new Map([...this.#watched].filter(([camera]) => !this.#frozen.has(camera)));
-    this.#connection?.want(wanted);
+    this.#connection?.setWanted(wanted);
   }
 
-  #frame(frame: Frame): void {
+  #handleFrame(frame: Frame): void {
     const slot = this.#slot(frame.camera);
     if (frame.codec !== CODEC_JPEG) {
       this.#connection?.finished(frame.camera);
@@ -196,7 +196,7 @@ export class Painter {
         this.#connection?.finished(camera);
       }
       slot.next = { bitmap, time: frame.captureTime || frame.receiptTime };
-      this.#paintSoon();
+      this.#schedulePaint();
     }
     slot.decoding = false;
   }
@@ -205,7 +205,7 @@ export class Painter {
     return this.#watched.has(camera) && !this.#frozen.has(camera);
   }
 
-  readonly #paintSoon = coalesced(
+  readonly #schedulePaint = coalesced(
     () => this.#paint(),
     (paint) => this.#host.nextPaint(paint),
   );
@@ -269,7 +269,7 @@ export class Painter {
     slot.shown.bitmap.close();
     slot.shown = undefined;
     slot.stale = true;
-    this.#paintSoon();
+    this.#schedulePaint();
   }
 
   /**

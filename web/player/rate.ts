@@ -1,22 +1,22 @@
 // Measures the rate of painted pictures of one camera.
 
-const KEPT = 16;
-const RECENT = 10_000;
+const MAX_TIMES = 16;
+const RECENT_MS = 10_000;
 
 export class Rate {
   #times: number[] = [];
 
   add(now: number): void {
     this.#times.push(now);
-    if (this.#times.length > KEPT) this.#times.shift();
+    if (this.#times.length > MAX_TIMES) this.#times.shift();
   }
 
-  /** Called after a requested pause, because that gap is not the camera's. */
+  /** Called after a requested pause, because the camera did not cause that gap. */
   reset(): void {
     this.#times = [];
   }
 
-  /** The usual time between two pictures in ms; 0 while unknown. */
+  /** The typical time between two pictures in ms; 0 while unknown. */
   get interval(): number {
     const first = this.#times[0];
     const last = this.#times.at(-1);
@@ -30,8 +30,8 @@ export class Rate {
     const interval = this.interval;
     const last = this.#times.at(-1);
     if (interval <= 0 || last === undefined) return 0;
-    const waited = now - last;
-    if (waited > Math.max(RECENT, 5 * interval)) return 0;
-    return 1000 / (waited > 2 * interval ? waited : interval);
+    const elapsed = now - last;
+    if (elapsed > Math.max(RECENT_MS, 5 * interval)) return 0;
+    return 1000 / (elapsed > 2 * interval ? elapsed : interval);
   }
 }

@@ -7,7 +7,7 @@ import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
 import type { Picture, Pixels } from './messages.ts';
 
 export interface TileState {
-  /** How many pictures were painted so far. */
+  /** The number of pictures painted so far. */
   readonly painted: number;
   /** The age of the shown picture now; ms. */
   readonly age: number;
@@ -26,16 +26,16 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
 
   connectedCallback(): void {
     this.engine = joinEngine(hubOf(this), this);
-    this.joined();
+    this.attached();
   }
 
   attributeChangedCallback(name: string): void {
-    if (HUB_ATTRIBUTES.includes(name)) this.#rejoinSoon();
+    if (HUB_ATTRIBUTES.includes(name)) this.#scheduleRejoin();
     this.attributeChanged(name);
   }
 
   /** Coalesced, because a page often sets `hub` and `token` together. */
-  readonly #rejoinSoon = coalesced(() => {
+  readonly #scheduleRejoin = coalesced(() => {
     const before = this.engine;
     if (before && before.address.socket !== hubOf(this).socket) {
       this.disconnectedCallback();
@@ -44,7 +44,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   });
 
   disconnectedCallback(): void {
-    this.left();
+    this.detached();
     const engine = this.engine;
     this.engine = undefined;
     if (engine) leaveEngine(engine, this);
@@ -86,8 +86,8 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   abstract changed(): void;
   abstract tick(): void;
   protected abstract attributeChanged(name: string): void;
-  protected abstract joined(): void;
-  protected abstract left(): void;
+  protected abstract attached(): void;
+  protected abstract detached(): void;
 
   protected emit(name: string, detail?: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));

@@ -82,8 +82,8 @@ const TILE = `
     position: absolute; inset: 0.6em auto auto 0.6em; display: flex; align-items: center; gap: 0.4em; font-weight: 600;
     padding: 0.2em 0.6em; border-radius: 4px; background: #123a5c; color: #e6f3ff; pointer-events: none;
   }
-  .overlay > .icon[data-icon='waiting'] { animation: turn 1.1s linear infinite; }
-  @keyframes turn { to { rotate: 1turn; } }
+  .overlay > .icon[data-icon='waiting'] { animation: spin 1.1s linear infinite; }
+  @keyframes spin { to { rotate: 1turn; } }
   @media (prefers-reduced-motion: reduce) {
     .overlay > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
   }
@@ -98,7 +98,7 @@ const TILE = `
     .reason { font-size: 11px; }
   }
   @container tile (max-width: 130px) { .bar { font-size: 10px; padding: 0.1em 0.35em; } .overlay { --bar: 16px; } }
-  /* In small tiles the reason is kept longest: first the icon is hidden, then the headline, then the button's text. */
+  /* In small tiles the reason stays longest: first the icon is hidden, then the headline, then the button's text. */
   @container tile (max-height: 220px) {
     .overlay { padding-block-start: 0.3em; gap: 0.25em; }
     .overlay > .icon { display: none; }
@@ -140,7 +140,7 @@ const WALL = `
   :host(:fullscreen) { background: #000; }
 `;
 
-const LONE = `
+const SINGLE = `
   :host { display: block; position: relative; inline-size: 100%; aspect-ratio: 16 / 9; overflow: hidden; background: var(--ground); }
   canvas { position: absolute; inset: 0; display: block; }
   .tile { inset: 0; }
@@ -148,11 +148,11 @@ const LONE = `
 `;
 
 function sheet(css: string): CSSStyleSheet {
-  const made = new CSSStyleSheet();
-  made.replaceSync(css);
-  return made;
+  const styleSheet = new CSSStyleSheet();
+  styleSheet.replaceSync(css);
+  return styleSheet;
 }
 
 /** Constructed style sheets, because a page's policy may forbid inline styles. */
 export const wallSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(WALL)];
-export const loneTileSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(LONE)];
+export const singleTileSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(SINGLE)];

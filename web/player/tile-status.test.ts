@@ -22,7 +22,7 @@ const picture: Picture = {
   height: 240,
 };
 
-const seen = (part: Partial<Observed>): Observed => ({
+const observed = (part: Partial<Observed>): Observed => ({
   camera: camera('live'),
   link: 'open',
   picture,
@@ -30,7 +30,7 @@ const seen = (part: Partial<Observed>): Observed => ({
   frozen: false,
   stopped: false,
   fallback: undefined,
-  fallbackShows: true,
+  fallbackHasPicture: true,
   ...part,
 });
 
@@ -38,47 +38,58 @@ const blank = { picture: undefined, age: undefined };
 
 describe('tileStatus', () => {
   test('a live camera shows its rate and the age of the picture', () => {
-    expect(tileStatus(seen({}))).toMatchObject({ tone: 'live', rate: '8 fps', age: '45 ms', headline: '' });
+    expect(tileStatus(observed({}))).toMatchObject({
+      tone: 'live',
+      rate: '8 fps',
+      age: '45 ms',
+      headline: '',
+    });
   });
 
   test('an old picture is stale and labelled as such', () => {
-    expect(tileStatus(seen({ age: 4_000 }))).toMatchObject({ tone: 'stale', label: 'Stale', stale: true });
-    expect(tileStatus(seen({ age: 4_000, picture: { ...picture, interval: 1_000 } }))).toMatchObject({
+    expect(tileStatus(observed({ age: 4_000 }))).toMatchObject({
+      tone: 'stale',
+      label: 'Stale',
+      stale: true,
+    });
+    expect(tileStatus(observed({ age: 4_000, picture: { ...picture, interval: 1_000 } }))).toMatchObject({
       tone: 'live',
     });
   });
 
   test('an old picture without a connection is labelled "No connection"', () => {
-    expect(tileStatus(seen({ age: 4_000, link: 'reconnecting' }))).toMatchObject({ label: 'No connection' });
+    expect(tileStatus(observed({ age: 4_000, link: 'reconnecting' }))).toMatchObject({
+      label: 'No connection',
+    });
   });
 
-  test('a failed camera shows its reason and a retry button, even with a picture left', () => {
-    const status = tileStatus(seen({ camera: camera('failed', '401: wrong user or password') }));
+  test('a failed camera shows its reason and a retry button, even while it shows a picture', () => {
+    const status = tileStatus(observed({ camera: camera('failed', '401: wrong user or password') }));
     expect(status).toMatchObject({ tone: 'failed', reason: '401: wrong user or password', canRetry: true });
   });
 
   test('starting, waiting, stalled and live are distinct', () => {
-    const starting = seen({ camera: camera('starting'), ...blank });
+    const starting = observed({ camera: camera('starting'), ...blank });
     expect(tileStatus(starting)).toMatchObject({ tone: 'waiting', label: 'Starting' });
-    const away = seen({ camera: camera('idle'), ...blank });
-    expect(tileStatus(away)).toMatchObject({ tone: 'waiting', label: 'Waiting' });
-    expect(tileStatus(seen({ camera: camera('stalled') }))).toMatchObject({
+    const idle = observed({ camera: camera('idle'), ...blank });
+    expect(tileStatus(idle)).toMatchObject({ tone: 'waiting', label: 'Waiting' });
+    expect(tileStatus(observed({ camera: camera('stalled') }))).toMatchObject({
       tone: 'stalled',
       headline: 'Stalled',
     });
-    expect(tileStatus(seen({ camera: camera('live') }))).toMatchObject({ tone: 'live' });
+    expect(tileStatus(observed({ camera: camera('live') }))).toMatchObject({ tone: 'live' });
   });
 
   test('frozen takes precedence, and the age continues to count', () => {
-    const status = tileStatus(seen({ frozen: true, age: 61_000, camera: camera('stalled') }));
+    const status = tileStatus(observed({ frozen: true, age: 61_000, camera: camera('stalled') }));
     expect(status).toMatchObject({ tone: 'frozen', label: 'Frozen', age: '1 min', rate: '' });
   });
 
   test('a frozen picture is never stale, with or without the socket', () => {
-    expect(tileStatus(seen({ age: 61_000 })).stale).toBe(true);
-    expect(tileStatus(seen({ age: 61_000, frozen: true })).stale).toBe(false);
+    expect(tileStatus(observed({ age: 61_000 })).stale).toBe(true);
+    expect(tileStatus(observed({ age: 61_000, frozen: true })).stale).toBe(false);
     const without = { link: 'fallback', picture: undefined, fallback: 'snapshot' } as const;
-    expect(tileStatus(seen({ ...without, age: 61_000, frozen: true }))).toMatchObject({
+    expect(tileStatus(observed({ ...without, age: 61_000, frozen: true }))).toMatchObject({
       tone: 'frozen',
       age: '1 min',
       stale: false,
@@ -86,28 +97,32 @@ describe('tileStatus', () => {
   });
 
   test('stopped, unknown and connecting cameras have a headline', () => {
-    expect(tileStatus(seen({ stopped: true, ...blank }))).toMatchObject({
+    expect(tileStatus(observed({ stopped: true, ...blank }))).toMatchObject({
       tone: 'stopped',
       headline: 'Stopped',
     });
-    expect(tileStatus(seen({ camera: undefined, ...blank }))).toMatchObject({
+    expect(tileStatus(observed({ camera: undefined, ...blank }))).toMatchObject({
       tone: 'failed',
       canRetry: false,
     });
-    expect(tileStatus(seen({ camera: undefined, link: 'connecting', ...blank }))).toMatchObject({
+    expect(tileStatus(observed({ camera: undefined, link: 'connecting', ...blank }))).toMatchObject({
       headline: 'Connecting',
     });
   });
 
   test('the fallback is labelled with its mode', () => {
     const part = { link: 'fallback', picture: undefined } as const;
-    expect(tileStatus(seen({ ...part, age: undefined, fallback: 'mjpeg' }))).toMatchObject({
+    expect(tileStatus(observed({ ...part, age: undefined, fallback: 'mjpeg' }))).toMatchObject({
       label: 'MJPEG',
     });
-    expect(tileStatus(seen({ ...part, age: 300, fallback: 'snapshot' }))).toMatchObject({ age: '300 ms' });
-    expect(tileStatus(seen({ ...part, age: 5_000, fallback: 'snapshot' }))).toMatchObject({ tone: 'stale' });
+    expect(tileStatus(observed({ ...part, age: 300, fallback: 'snapshot' }))).toMatchObject({
+      age: '300 ms',
+    });
+    expect(tileStatus(observed({ ...part, age: 5_000, fallback: 'snapshot' }))).toMatchObject({
+      tone: 'stale',
+    });
     for (const fallback of ['mjpeg', 'snapshot'] as const) {
-      const nothing = seen({ ...part, age: undefined, fallback, fallbackShows: false });
+      const nothing = observed({ ...part, age: undefined, fallback, fallbackHasPicture: false });
       expect(tileStatus(nothing)).toMatchObject({ tone: 'waiting' });
     }
   });

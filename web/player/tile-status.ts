@@ -18,7 +18,7 @@ export interface Observed {
   readonly stopped: boolean;
   readonly fallback: FallbackMode | undefined;
   /** Whether the fallback has loaded a picture. */
-  readonly fallbackShows: boolean;
+  readonly fallbackHasPicture: boolean;
 }
 
 export interface TileStatus {
@@ -28,7 +28,7 @@ export interface TileStatus {
   readonly label: string;
   readonly rate: string;
   readonly age: string;
-  /** Whether the picture is older than the camera's rate explains, and not frozen. */
+  /** Whether the picture is too old for the camera's rate and not frozen. */
   readonly stale: boolean;
   /** Shown large over the tile if there is no current picture; empty otherwise. */
   readonly headline: string;
@@ -36,12 +36,12 @@ export interface TileStatus {
   readonly canRetry: boolean;
 }
 
-export function tileStatus(seen: Observed): TileStatus {
-  const { camera, picture, age } = seen;
+export function tileStatus(observed: Observed): TileStatus {
+  const { camera, picture, age } = observed;
   const state = camera?.state ?? 'idle';
   const stale = age !== undefined && isStale(age, picture?.interval ?? 0);
   const base = {
-    rate: picture && !seen.frozen && !stale ? formatRate(picture.fps) : '',
+    rate: picture && !observed.frozen && !stale ? formatRate(picture.fps) : '',
     age: age === undefined ? '' : formatAge(age),
     stale,
     headline: '',
@@ -49,8 +49,8 @@ export function tileStatus(seen: Observed): TileStatus {
     canRetry: false,
   };
   // A frozen picture is never stale, because the user froze it.
-  if (seen.frozen) return { ...base, stale: false, tone: 'frozen', icon: 'pause', label: 'Frozen' };
-  if (!camera && seen.link === 'open') {
+  if (observed.frozen) return { ...base, stale: false, tone: 'frozen', icon: 'pause', label: 'Frozen' };
+  if (!camera && observed.link === 'open') {
     const reason = 'This camera does not exist, or you have no access to it. Check its name, or sign in.';
     return {
       ...base,
@@ -73,7 +73,7 @@ export function tileStatus(seen: Observed): TileStatus {
       canRetry: true,
     };
   }
-  if (seen.stopped) {
+  if (observed.stopped) {
     return {
       ...base,
       rate: '',
@@ -87,7 +87,7 @@ export function tileStatus(seen: Observed): TileStatus {
     const reason = camera?.reason ?? 'The camera is connected but sends no new pictures.';
     return { ...base, tone: 'stalled', icon: 'stalled', label: 'Stalled', headline: 'Stalled', reason };
   }
-  if (seen.fallback) return fallbackStatus(seen, base);
+  if (observed.fallback) return fallbackStatus(observed, base);
   if (!picture || age === undefined) {
     const waiting = (label: string, headline = label): TileStatus => ({
       ...base,
@@ -96,13 +96,13 @@ export function tileStatus(seen: Observed): TileStatus {
       label,
       headline,
     });
-    if (seen.link !== 'open' && seen.link !== 'fallback') return waiting('Connecting');
+    if (observed.link !== 'open' && observed.link !== 'fallback') return waiting('Connecting');
     // Idle although it is watched: the hub is waiting for the device to connect.
-    if (seen.link === 'open' && state === 'idle') return waiting('Waiting', 'Waiting for pictures');
+    if (observed.link === 'open' && state === 'idle') return waiting('Waiting', 'Waiting for pictures');
     return waiting('Starting');
   }
   if (stale) {
-    const label = seen.link === 'open' ? 'Stale' : 'No connection';
+    const label = observed.link === 'open' ? 'Stale' : 'No connection';
     return { ...base, tone: 'stale', icon: 'stale', label };
   }
   if (state === 'starting') return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting' };
@@ -110,10 +110,10 @@ export function tileStatus(seen: Observed): TileStatus {
 }
 
 /** The status in the fallback. The age of an MJPEG stream is unknown; that of a snapshot counts from its arrival. */
-function fallbackStatus(seen: Observed, base: Omit<TileStatus, 'tone' | 'icon' | 'label'>): TileStatus {
-  if (!seen.fallbackShows) {
+function fallbackStatus(observed: Observed, base: Omit<TileStatus, 'tone' | 'icon' | 'label'>): TileStatus {
+  if (!observed.fallbackHasPicture) {
     return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting', headline: 'Starting' };
   }
   if (base.stale) return { ...base, tone: 'stale', icon: 'stale', label: 'Stale' };
-  return { ...base, tone: 'live', icon: 'live', label: seen.fallback === 'mjpeg' ? 'MJPEG' : 'Snapshot' };
+  return { ...base, tone: 'live', icon: 'live', label: observed.fallback === 'mjpeg' ? 'MJPEG' : 'Snapshot' };
 }

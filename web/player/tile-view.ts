@@ -13,7 +13,7 @@ export interface TileActions {
 export class TileView {
   readonly element = div('tile');
   readonly picture = div('picture');
-  /** The button that takes the focus for the camera. */
+  /** The button that takes focus for the camera. */
   readonly button = document.createElement('button');
   readonly #name = span('name');
   readonly #label = span('label');
@@ -60,31 +60,31 @@ export class TileView {
 
   update(name: string, status: TileStatus): void {
     if (this.element.dataset['tone'] !== status.tone) this.element.dataset['tone'] = status.tone;
-    // The accessible name includes the state but not the age, which a screen reader would announce all the time.
-    this.#nameButtons(name, `${name}, ${status.label.toLowerCase()}`);
-    write(this.#name, name);
-    write(this.#label, status.label);
-    write(this.#rate, status.rate);
-    write(this.#age, status.age === '' ? '' : status.stale ? `${status.age} old` : status.age);
+    // The accessible name includes the state but not the age, which a screen reader would announce repeatedly.
+    this.#labelButtons(name, `${name}, ${status.label.toLowerCase()}`);
+    setText(this.#name, name);
+    setText(this.#label, status.label);
+    setText(this.#rate, status.rate);
+    setText(this.#age, status.age === '' ? '' : status.stale ? `${status.age} old` : status.age);
     this.#age.classList.toggle('stale', status.stale);
     setIcon(this.#icon, status.icon);
     this.#badge.hidden = status.tone !== 'frozen';
     this.#overlay.hidden = status.headline === '';
     if (status.headline !== '') {
       setIcon(this.#overlayIcon, status.icon);
-      write(this.#headline, status.headline);
-      write(this.#reason, status.reason);
+      setText(this.#headline, status.headline);
+      setText(this.#reason, status.reason);
       if (this.#reason.title !== status.reason) this.#reason.title = status.reason;
     }
     this.#retry.hidden = !status.canRetry;
   }
 
   /** Shows the codec and why it was chosen; `auto` if the tile chose it. */
-  showCodec(label: string, whose: string, auto: boolean): void {
+  showCodec(label: string, reason: string, auto: boolean): void {
     const text = auto ? `${label} · auto` : label;
-    write(this.#codec, text);
+    setText(this.#codec, text);
     // The accessible name starts with the visible text, so that voice control finds the button.
-    const title = `${text}, ${whose}. Press to change.`;
+    const title = `${text}, ${reason}. Press to change.`;
     if (this.#codec.title === title) return;
     this.#codec.title = title;
     this.#codec.setAttribute('aria-label', title);
@@ -92,11 +92,11 @@ export class TileView {
 
   /** Updates only the name, for a tile out of view, which assistive technology can still reach. */
   rename(name: string): void {
-    write(this.#name, name);
-    this.#nameButtons(name, name);
+    setText(this.#name, name);
+    this.#labelButtons(name, name);
   }
 
-  #nameButtons(name: string, label: string): void {
+  #labelButtons(name: string, label: string): void {
     if (label === this.#buttonLabel) return;
     this.#buttonLabel = label;
     this.button.setAttribute('aria-label', label);
@@ -105,7 +105,7 @@ export class TileView {
 }
 
 /** Sets the text only if it changed, because setting the same text would still cause a layout. */
-function write(element: HTMLElement, text: string): void {
+function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 

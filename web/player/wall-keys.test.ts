@@ -9,7 +9,7 @@ const press = (key: string, more = {}): Parameters<typeof wallKey>[0] => ({
   ...more,
 });
 
-test('the documented keys are handled, and all others are left to the browser', () => {
+test('the documented keys are handled, and the browser handles all others', () => {
   expect(wallKey(press('ArrowLeft'), false, false)).toBe('left');
   expect(wallKey(press(' '), false, false)).toBe('freeze');
   expect(wallKey(press('f'), false, false)).toBe('fullscreen');

@@ -15,7 +15,7 @@ const KEYS: ReadonlyMap<string, WallKey> = new Map([
   ['F', 'fullscreen'],
 ]);
 
-interface Pressed {
+interface KeyPress {
   readonly key: string;
   readonly ctrlKey: boolean;
   readonly altKey: boolean;
@@ -26,7 +26,7 @@ interface Pressed {
  * Returns the action of a key, or `undefined` to leave it to the browser. On a tile's button, Space presses the
  * button.
  */
-export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallKey | undefined {
+export function wallKey(event: KeyPress, solo: boolean, onButton: boolean): WallKey | undefined {
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   if (event.key === 'Escape') return solo ? 'close' : undefined;
   if (event.key === ' ' && onButton) return undefined;
@@ -34,7 +34,7 @@ export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallK
 }
 
 /**
- * Returns the camera that a direction leads to. With one camera shown it wraps around; in the grid it stops at the
+ * Returns the next camera in a direction. With one camera shown it wraps around; in the grid it stops at the
  * edges.
  */
 export function nextCamera(

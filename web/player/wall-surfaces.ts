@@ -3,12 +3,12 @@ import type { Engine } from './engine.ts';
 import type { Band, Rect } from './grid.ts';
 import type { Placement } from './messages.ts';
 
-export interface Placed extends Rect {
+export interface PlacedTile extends Rect {
   readonly camera: string;
   readonly row: number;
 }
 
-interface Owned {
+interface WallCanvas {
   readonly canvas: HTMLCanvasElement;
   readonly surface: number;
 }
@@ -16,9 +16,9 @@ interface Owned {
 export class WallSurfaces {
   readonly #engine: Engine;
   readonly #parent: HTMLElement;
-  readonly #owned = new Map<number, Owned>();
+  readonly #canvases = new Map<number, WallCanvas>();
   readonly #surfaceOf = new Map<string, number>();
-  #last = '';
+  #arrangement = '';
 
   constructor(engine: Engine, parent: HTMLElement) {
     this.#engine = engine;
@@ -30,16 +30,16 @@ export class WallSurfaces {
   }
 
   /** Arranges the canvases. `tiles` are in CSS pixels of the scrolled content, and `width` is its width. */
-  arrange(tiles: readonly Placed[], bandList: readonly Band[], width: number): void {
+  arrange(tiles: readonly PlacedTile[], bandList: readonly Band[], width: number): void {
     const scale = window.devicePixelRatio || 1;
-    const last = JSON.stringify([tiles, bandList, width, scale]);
-    if (last === this.#last) return;
-    this.#last = last;
+    const arrangement = JSON.stringify([tiles, bandList, width, scale]);
+    if (arrangement === this.#arrangement) return;
+    this.#arrangement = arrangement;
     this.#surfaceOf.clear();
     const used = new Set<number>();
     for (const band of bandList) {
       used.add(band.slot);
-      const { canvas, surface } = this.#own(band.slot);
+      const { canvas, surface } = this.#canvasFor(band.slot);
       canvas.style.top = `${band.top}px`;
       canvas.style.width = `${width}px`;
       canvas.style.height = `${band.height}px`;
@@ -47,15 +47,15 @@ export class WallSurfaces {
       for (const tile of tiles) {
         if (tile.row < band.firstRow || tile.row > band.lastRow) continue;
         this.#surfaceOf.set(tile.camera, surface);
-        placements.push(toDevice(tile, band.top, scale));
+        placements.push(toDevicePixels(tile, band.top, scale));
       }
       this.#engine.layout(surface, Math.round(width * scale), Math.round(band.height * scale), placements);
     }
-    for (const [slot, { canvas, surface }] of this.#owned) {
+    for (const [slot, { canvas, surface }] of this.#canvases) {
       if (used.has(slot)) continue;
       this.#engine.removeSurface(surface);
       canvas.remove();
-      this.#owned.delete(slot);
+      this.#canvases.delete(slot);
     }
   }
 
@@ -63,21 +63,21 @@ export class WallSurfaces {
     this.arrange([], [], 0);
   }
 
-  #own(slot: number): Owned {
-    let owned = this.#owned.get(slot);
-    if (!owned) {
+  #canvasFor(slot: number): WallCanvas {
+    let entry = this.#canvases.get(slot);
+    if (!entry) {
       const canvas = document.createElement('canvas');
       // Hidden from screen readers: the tiles above it have the names.
       canvas.setAttribute('aria-hidden', 'true');
       this.#parent.prepend(canvas);
-      owned = { canvas, surface: this.#engine.addSurface(canvas) };
-      this.#owned.set(slot, owned);
+      entry = { canvas, surface: this.#engine.addSurface(canvas) };
+      this.#canvases.set(slot, entry);
     }
-    return owned;
+    return entry;
   }
 }
 
-function toDevice(tile: Placed, top: number, scale: number): Placement {
+function toDevicePixels(tile: PlacedTile, top: number, scale: number): Placement {
   const x = Math.round(tile.x * scale);
   const y = Math.round((tile.y - top) * scale);
   return {

@@ -14,8 +14,8 @@ export interface ChartViewListener {
   shown(): void;
   /** The cursor moved to this x, or left the chart. */
   cursorAt(x: number | undefined): void;
-  /** A gesture asks for the newest samples again. */
-  back(): void;
+  /** A gesture requests the newest samples. */
+  showNewest(): void;
 }
 
 export class ChartView {
@@ -43,10 +43,10 @@ export class ChartView {
         this.move((shown) => this.window.zoom(shown, factor, around));
       },
       pan: (pixels) => {
-        const part = pixels / Math.max(1, this.#plot?.over.clientWidth ?? 1);
-        this.move((shown) => this.window.pan(shown, part));
+        const fraction = pixels / Math.max(1, this.#plot?.over.clientWidth ?? 1);
+        this.move((shown) => this.window.pan(shown, fraction));
       },
-      back: () => listener.back(),
+      showNewest: () => listener.showNewest(),
     });
   }
 
@@ -71,7 +71,7 @@ export class ChartView {
     this.#resize.observe(this.element);
   }
 
-  /** `make` creates the chart again afterwards. */
+  /** Destroys the chart. `rebuild` creates it again. */
   destroy(): void {
     this.#resize.disconnect();
     this.#plot?.destroy();
@@ -79,7 +79,7 @@ export class ChartView {
   }
 
   /** Recreates the chart for these series, or removes it if there are none. */
-  make(series: readonly PlotSeries[], style: ChartStyle): void {
+  rebuild(series: readonly PlotSeries[], style: ChartStyle): void {
     this.#plot?.destroy();
     this.#plot = undefined;
     this.#series = series;
@@ -88,9 +88,9 @@ export class ChartView {
   }
 
   /** Shows another x range. */
-  move(how: (shown: Range) => void): void {
+  move(change: (shown: Range) => void): void {
     if (!this.#range) return;
-    how(this.#range);
+    change(this.#range);
     this.redraw();
   }
 
@@ -102,7 +102,7 @@ export class ChartView {
     const [min, max] = this.#extent(style);
     const range = this.window.range(min, max, style.xy);
     this.#range = range;
-    const scales = this.#heights(range, style);
+    const scales = this.#yExtents(range, style);
     plot.batch(() => {
       plot.setData(this.#columns(), false);
       plot.setScale('x', range);
@@ -152,8 +152,8 @@ export class ChartView {
       },
       hooks: {
         draw: [() => this.#listener.drawn()],
-        setCursor: [(plot: uPlot) => this.#hover(plot)],
-        setSelect: [(plot: uPlot) => this.#select(plot)],
+        setCursor: [(plot: uPlot) => this.#handleCursor(plot)],
+        setSelect: [(plot: uPlot) => this.#handleSelection(plot)],
       },
     };
     return new uPlot(options as unknown as uPlot.Options, this.#columns(), this.element);
@@ -173,7 +173,7 @@ export class ChartView {
   }
 
   /** Returns the lowest and the highest y of each scale within the range. */
-  #heights(range: Range, style: ChartStyle): Map<string, [number, number]> {
+  #yExtents(range: Range, style: ChartStyle): Map<string, [number, number]> {
     const scales = new Map<string, [number, number]>();
     for (const series of this.#series) {
       const { samples, timed } = series;
@@ -207,11 +207,11 @@ export class ChartView {
       }
     }
     if (min > max) return xy ? [0, 1] : [Date.now() - 60_000, Date.now()];
-    const room = xy ? (max - min) * 0.04 : 0;
-    return [min - room, max + room];
+    const padding = xy ? (max - min) * 0.04 : 0;
+    return [min - padding, max + padding];
   }
 
-  #hover(plot: uPlot): void {
+  #handleCursor(plot: uPlot): void {
     const left = plot.cursor.left ?? -1;
     const x = left >= 0 ? plot.posToVal(left, 'x') : undefined;
     if (x === this.#cursor) return;
@@ -219,10 +219,10 @@ export class ChartView {
     this.#listener.cursorAt(x);
   }
 
-  #select(plot: uPlot): void {
+  #handleSelection(plot: uPlot): void {
     const { left, width } = plot.select;
     if (width < 5) return;
-    this.window.choose({ min: plot.posToVal(left, 'x'), max: plot.posToVal(left + width, 'x') });
+    this.window.select({ min: plot.posToVal(left, 'x'), max: plot.posToVal(left + width, 'x') });
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     this.redraw();
   }

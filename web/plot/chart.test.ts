@@ -19,12 +19,12 @@ const part = (id: number, unit?: string): SeriesPart => ({
 
 it('series of the same unit share a scale, unless each has its own', () => {
   const set = new SeriesSet();
-  set.take([part(1, '°C'), part(2, '°C'), part(3, 'kbit/s'), part(4)], true);
+  set.apply([part(1, '°C'), part(2, '°C'), part(3, 'kbit/s'), part(4)], true);
   const series = set.all();
   const { scales, axes } = scalesAndAxes(series, STYLE, 1200);
   expect(Object.keys(scales)).toHaveLength(1 + 3);
   expect(axes.map(({ label }) => label)).toEqual([undefined, '°C', 'kbit/s', undefined]);
-  const [first, second, third] = series.map((one) => scaleOf(one, STYLE));
+  const [first, second, third] = series.map((item) => scaleOf(item, STYLE));
   expect(first).toBe(second);
   expect(first).not.toBe(third);
   const own = scalesAndAxes(series, { ...STYLE, ownScales: true }, 1200);
@@ -36,15 +36,15 @@ it('series of the same unit share a scale, unless each has its own', () => {
 it('all series of a plot look different, whatever their ids are', () => {
   const set = new SeriesSet();
   // These ids are equal modulo 10, the size of the palette.
-  set.take(
+  set.apply(
     [1, 11, 21, 31].map((id) => part(id)),
     true,
   );
-  const look = (slot: number): string => `${lineColour(slot, true)} ${isDashed(slot)}`;
-  expect(new Set(set.all().map(({ slot }) => look(slot))).size).toBe(4);
+  const appearance = (slot: number): string => `${lineColour(slot, true)} ${isDashed(slot)}`;
+  expect(new Set(set.all().map(({ slot }) => appearance(slot))).size).toBe(4);
   const slots = set.all().map(({ slot }) => slot);
-  set.take([{ ...part(11), gone: true }, part(41)], false);
+  set.apply([{ ...part(11), gone: true }, part(41)], false);
   expect(set.get(41)?.slot).toBe(1);
   expect(set.get(31)?.slot).toBe(slots[3]);
-  expect(new Set(Array.from({ length: 20 }, (_, slot) => look(slot))).size).toBe(20);
+  expect(new Set(Array.from({ length: 20 }, (_, slot) => appearance(slot))).size).toBe(20);
 });

@@ -1,6 +1,6 @@
 // The scales and axes of a chart for uPlot, and the drawing of a line.
 import type uPlot from 'uplot';
-import { along, drawByColumns, drawInOrder, visible } from './draw-line.ts';
+import { linearMapping, drawByColumns, drawInOrder, visible } from './draw-line.ts';
 import { isDashed, lineColour } from './plot-styles.ts';
 import type { PlotSeries } from './series-set.ts';
 import { timeLabels, timeLabelWidth } from './time-axis.ts';
@@ -16,8 +16,8 @@ export interface ChartStyle {
 }
 
 const LOGARITHMIC = { distr: 3 } as unknown as uPlot.Scale;
-/** The most y axes. More would leave no space for the lines; the legend shows the values. */
-const MOST_AXES = 3;
+/** The maximum number of y axes. More would leave no space for the lines; the legend shows the values. */
+const MAX_Y_AXES = 3;
 /** A chart narrower than this, in CSS pixels, has one y axis. */
 const NARROW = 520;
 // uPlot's enum of sides is not available at run time.
@@ -37,16 +37,17 @@ export function scalesAndAxes(
   const grid = { stroke: dark ? '#2a323c' : '#dfe3e8', width: 1 };
   const ticks = { stroke: grid.stroke, size: 5 };
   const scales: Record<string, uPlot.Scale> = { x: { time: !xy, auto: false } };
-  const words: uPlot.Axis.DynamicValues = (_plot, splits, _axis, _space, apart) => timeLabels(splits, apart);
-  const space: uPlot.Axis.Space = (_plot, _axis, min, max, room) => timeLabelWidth(max - min, room);
-  const below: uPlot.Axis = { stroke: ink, grid, ticks, ...(xy ? {} : { values: words, space }) };
-  const most = width < NARROW ? 1 : MOST_AXES;
-  const axes = [below];
+  const labels: uPlot.Axis.DynamicValues = (_plot, splits, _axis, _space, spacing) =>
+    timeLabels(splits, spacing);
+  const space: uPlot.Axis.Space = (_plot, _axis, min, max, available) => timeLabelWidth(max - min, available);
+  const xAxis: uPlot.Axis = { stroke: ink, grid, ticks, ...(xy ? {} : { values: labels, space }) };
+  const maxAxes = width < NARROW ? 1 : MAX_Y_AXES;
+  const axes = [xAxis];
   for (const series of drawn) {
     const scale = scaleOf(series, style);
     if (scales[scale]) continue;
     scales[scale] = { auto: false, ...(log ? LOGARITHMIC : {}) };
-    if (axes.length > most) continue;
+    if (axes.length > maxAxes) continue;
     const first = axes.length === 1;
     const unit = series.unit === undefined ? {} : { label: series.unit, labelSize: 18, labelGap: 2 };
     axes.push({
@@ -73,11 +74,11 @@ export function strokeLine(
   const { log, dark } = style;
   const { min: left = 0, max: right = 1 } = plot.scales['x'] ?? {};
   const { min: bottom = 0, max: top = 1 } = plot.scales[scaleOf(series, style)] ?? {};
-  const height = (value: number): number => (log ? Math.log10(value) : value);
-  // uPlot's own conversion costs a call per sample.
-  const [xOffset, xScale] = along(left, bbox.left, right, bbox.left + bbox.width);
-  const [yOffset, yScale] = along(height(bottom), bbox.top + bbox.height, height(top), bbox.top);
-  const place = { xOffset, xScale, yOffset, yScale, log };
+  const toScale = (value: number): number => (log ? Math.log10(value) : value);
+  // uPlot's conversion would cost a call per sample.
+  const [xOffset, xScale] = linearMapping(left, bbox.left, right, bbox.left + bbox.width);
+  const [yOffset, yScale] = linearMapping(toScale(bottom), bbox.top + bbox.height, toScale(top), bbox.top);
+  const mapping = { xOffset, xScale, yOffset, yScale, log };
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -92,15 +93,15 @@ export function strokeLine(
   ctx.lineJoin = dense ? 'bevel' : 'round';
   if (!dense && isDashed(series.slot)) ctx.setLineDash(DASH.map((length) => length * devicePixelRatio));
   if (series.timed) {
-    const corners = drawByColumns(series.samples, from, to, place, ctx);
+    const points = drawByColumns(series.samples, from, to, mapping, ctx);
     // A single sample is drawn as a dot.
-    if (corners === 1) {
+    if (points === 1) {
       const at = Math.max(from, to - 1);
-      const y = height(series.samples.y(at));
+      const y = toScale(series.samples.y(at));
       ctx.arc(xOffset + xScale * series.samples.x(at), yOffset + yScale * y, 2 * devicePixelRatio, 0, 7);
     }
   } else {
-    drawInOrder(series.samples, place, ctx);
+    drawInOrder(series.samples, mapping, ctx);
   }
   ctx.stroke();
   ctx.restore();

@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { along, drawByColumns, drawInOrder, visible, type Lines } from './draw-line.ts';
+import { linearMapping, drawByColumns, drawInOrder, visible, type Path } from './draw-line.ts';
 import { Samples } from './samples.ts';
 
-class Pen implements Lines {
-  readonly corners: [number, number][] = [];
+class RecordedPath implements Path {
+  readonly points: [number, number][] = [];
   breaks = 0;
   moveTo(x: number, y: number): void {
     this.breaks++;
-    this.corners.push([x, y]);
+    this.points.push([x, y]);
   }
   lineTo(x: number, y: number): void {
-    this.corners.push([x, y]);
+    this.points.push([x, y]);
   }
 }
 
-const place = (xScale: number, log = false) => ({ xOffset: 0, xScale, yOffset: 0, yScale: 1, log });
+const mapping = (xScale: number, log = false) => ({ xOffset: 0, xScale, yOffset: 0, yScale: 1, log });
 
 function series(ys: readonly number[]): Samples {
   const samples = new Samples(true);
@@ -26,18 +26,18 @@ describe('a line', () => {
   it('of many samples has a few points per pixel column, including every extreme', () => {
     const ys = Array.from({ length: 100_000 }, (_, index) => (index === 54_321 ? 1000 : index % 7));
     const samples = series(ys);
-    const pen = new Pen();
-    const corners = drawByColumns(samples, 0, samples.length, place(500 / 100_000), pen);
-    expect(corners).toBe(pen.corners.length);
-    expect(corners).toBeLessThanOrEqual(4 * 501);
-    expect(Math.max(...pen.corners.map(([, y]) => y))).toBe(1000);
-    expect(pen.breaks).toBe(1);
+    const path = new RecordedPath();
+    const points = drawByColumns(samples, 0, samples.length, mapping(500 / 100_000), path);
+    expect(points).toBe(path.points.length);
+    expect(points).toBeLessThanOrEqual(4 * 501);
+    expect(Math.max(...path.points.map(([, y]) => y))).toBe(1000);
+    expect(path.breaks).toBe(1);
   });
 
   it('of few samples has every sample', () => {
-    const pen = new Pen();
-    drawByColumns(series([1, 5, 2]), 0, 3, place(10), pen);
-    expect(pen.corners).toEqual([
+    const path = new RecordedPath();
+    drawByColumns(series([1, 5, 2]), 0, 3, mapping(10), path);
+    expect(path.points).toEqual([
       [0, 1],
       [10, 5],
       [20, 2],
@@ -45,15 +45,15 @@ describe('a line', () => {
   });
 
   it('is interrupted at values that a log scale cannot show', () => {
-    const shown = place(10, true);
+    const shown = mapping(10, true);
     for (const draw of [
-      (pen: Pen) => drawByColumns(series([1, 0, 10, 100]), 0, 4, shown, pen),
-      (pen: Pen) => drawInOrder(series([1, 0, 10, 100]), shown, pen),
+      (path: RecordedPath) => drawByColumns(series([1, 0, 10, 100]), 0, 4, shown, path),
+      (path: RecordedPath) => drawInOrder(series([1, 0, 10, 100]), shown, path),
     ]) {
-      const pen = new Pen();
-      draw(pen);
-      expect(pen.breaks).toBe(2);
-      expect(pen.corners).toEqual([
+      const path = new RecordedPath();
+      draw(path);
+      expect(path.breaks).toBe(2);
+      expect(path.points).toEqual([
         [0, 0],
         [20, 1],
         [30, 2],
@@ -62,9 +62,9 @@ describe('a line', () => {
   });
 
   it('is mapped to the axes', () => {
-    const [offset, scale] = along(100, 10, 200, 60);
+    const [offset, scale] = linearMapping(100, 10, 200, 60);
     expect([offset + scale * 100, offset + scale * 200]).toEqual([10, 60]);
-    expect(along(5, 7, 5, 7)).toEqual([7, 0]);
+    expect(linearMapping(5, 7, 5, 7)).toEqual([7, 0]);
   });
 
   it('starts and ends one sample beyond the shown range', () => {

@@ -12,21 +12,21 @@ export interface Mapping {
   readonly log: boolean;
 }
 
-export interface Lines {
+export interface Path {
   moveTo(x: number, y: number): void;
   lineTo(x: number, y: number): void;
 }
 
-/** Returns offset and scale of an axis from the positions of two values. */
-export function along(value: number, at: number, other: number, otherAt: number): [number, number] {
+/** Returns the offset and the scale of an axis, calculated from the positions of two values. */
+export function linearMapping(value: number, at: number, other: number, otherAt: number): [number, number] {
   const scale = other === value ? 0 : (otherAt - at) / (other - value);
   return [at - scale * value, scale];
 }
 
 /** Returns the range of samples to draw: those in the x range, and one beyond on either side. */
 export function visible(samples: Samples, min: number, max: number): [number, number] {
-  const first = Math.max(0, samples.from(min) - 1);
-  let last = samples.from(max);
+  const first = Math.max(0, samples.lowerBound(min) - 1);
+  let last = samples.lowerBound(max);
   while (last < samples.length && samples.x(last) <= max) last++;
   return [first, Math.min(samples.length, last + 1)];
 }
@@ -36,30 +36,30 @@ export function drawByColumns(
   samples: Samples,
   from: number,
   to: number,
-  place: Mapping,
-  lines: Lines,
+  mapping: Mapping,
+  path: Path,
 ): number {
   const { xs, ys } = samples.columns();
-  const { xOffset, xScale, yOffset, yScale, log } = place;
-  let corners = 0;
-  let begun = false;
+  const { xOffset, xScale, yOffset, yScale, log } = mapping;
+  let points = 0;
+  let started = false;
   let column = NaN;
   let first = 0;
   let low = 0;
   let high = 0;
   let last = 0;
-  const corner = (y: number): void => {
-    if (begun) lines.lineTo(column, y);
-    else lines.moveTo(column, y);
-    begun = true;
-    corners++;
+  const addPoint = (y: number): void => {
+    if (started) path.lineTo(column, y);
+    else path.moveTo(column, y);
+    started = true;
+    points++;
   };
   const finish = (): void => {
     if (Number.isNaN(column)) return;
-    corner(first);
-    if (low !== first) corner(low);
-    if (high !== low) corner(high);
-    if (last !== high) corner(last);
+    addPoint(first);
+    if (low !== first) addPoint(low);
+    if (high !== low) addPoint(high);
+    if (last !== high) addPoint(last);
     column = NaN;
   };
   for (let index = from; index < to; index++) {
@@ -67,7 +67,7 @@ export function drawByColumns(
     if (log) {
       if (!(value > 0)) {
         finish();
-        begun = false;
+        started = false;
         continue;
       }
       value = Math.log10(value);
@@ -85,26 +85,26 @@ export function drawByColumns(
     }
   }
   finish();
-  return corners;
+  return points;
 }
 
 /** Draws samples in order of arrival. Returns the number of points drawn. */
-export function drawInOrder(samples: Samples, place: Mapping, lines: Lines): number {
+export function drawInOrder(samples: Samples, mapping: Mapping, path: Path): number {
   const { xs, ys } = samples.columns();
-  let begun = false;
-  let corners = 0;
+  let started = false;
+  let points = 0;
   for (let index = 0; index < xs.length; index++) {
     const value = ys[index] ?? NaN;
-    if (place.log && !(value > 0)) {
-      begun = false;
+    if (mapping.log && !(value > 0)) {
+      started = false;
       continue;
     }
-    const x = place.xOffset + place.xScale * (xs[index] ?? NaN);
-    const y = place.yOffset + place.yScale * (place.log ? Math.log10(value) : value);
-    if (begun) lines.lineTo(x, y);
-    else lines.moveTo(x, y);
-    begun = true;
-    corners++;
+    const x = mapping.xOffset + mapping.xScale * (xs[index] ?? NaN);
+    const y = mapping.yOffset + mapping.yScale * (mapping.log ? Math.log10(value) : value);
+    if (started) path.lineTo(x, y);
+    else path.moveTo(x, y);
+    started = true;
+    points++;
   }
-  return corners;
+  return points;
 }

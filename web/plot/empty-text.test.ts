@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { emptyText } from './empty-text.ts';
 
 /** Returns the bytes that the example sends when run in a shell. */
-const sent = (example: string): string =>
+const outputOf = (example: string): string =>
   execFileSync('sh', ['-c', example.replace(/ \| nc .*/, '')], { encoding: 'utf8' });
 
 test('a plot of all series uses an example name', () => {
@@ -23,7 +23,7 @@ test('a plot of named series shows their names and how to send a sample of the f
 test.each(['temp', 'CPU load', "robin's", '100 % \\n of $HOME', 'a"b`c'])(
   'the example sends the name %j unchanged',
   (name) => {
-    expect(sent(emptyText([name], 'hub').example)).toMatch(/\n\d+000 21\.5\n$/);
-    expect(sent(emptyText([name], 'hub').example).split('\n')[0]).toBe(name);
+    expect(outputOf(emptyText([name], 'hub').example)).toMatch(/\n\d+000 21\.5\n$/);
+    expect(outputOf(emptyText([name], 'hub').example).split('\n')[0]).toBe(name);
   },
 );

@@ -8,15 +8,15 @@ export interface EmptyText {
 
 /** Returns the text for the named series, or for all; `host` is the hub's host name from its URL. */
 export function emptyText(names: readonly string[], host: string): EmptyText {
-  const of = names.length > 0 ? ` of ${names.join(', ')}` : '';
-  const place = host.replace(/^\[(.*)\]$/, '$1');
+  const ofNames = names.length > 0 ? ` of ${names.join(', ')}` : '';
+  const target = host.replace(/^\[(.*)\]$/, '$1');
   return {
-    text: `No samples${of} yet. To send one:`,
-    example: `printf '${asFormat(names[0] ?? 'temp')}\\n%s000 21.5\\n' $(date +%s) | nc -N ${place} 9876`,
+    text: `No samples${ofNames} yet. To send one:`,
+    example: `printf '${escapeForPrintf(names[0] ?? 'temp')}\\n%s000 21.5\\n' $(date +%s) | nc -N ${target} 9876`,
   };
 }
 
 /** Escapes a name for the single-quoted format of `printf`. */
-function asFormat(name: string): string {
+function escapeForPrintf(name: string): string {
   return name.replace(/[\\%]/g, '$&$&').replaceAll("'", "'\\''");
 }

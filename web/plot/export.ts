@@ -6,37 +6,37 @@ import type { Range } from './window.ts';
 export function toCsv(series: readonly PlotSeries[], range: Range): string {
   const lines = ['series,unit,x,time,y'];
   for (const { name, unit, samples, timed } of series) {
-    const head = `${quoted(name)},${quoted(unit ?? '')}`;
+    const prefix = `${quoteCell(name)},${quoteCell(unit ?? '')}`;
     for (let index = 0; index < samples.length; index++) {
       const x = samples.x(index);
       if (x < range.min || x > range.max) continue;
       const time = timed ? new Date(x).toISOString() : '';
-      lines.push(`${head},${x},${time},${samples.y(index)}`);
+      lines.push(`${prefix},${x},${time},${samples.y(index)}`);
     }
   }
   return `${lines.join('\r\n')}\r\n`;
 }
 
 /**
- * The beginnings of cells that spreadsheets treat as formulas, as listed by OWASP, including full-width forms and leading
- * blanks.
+ * Cell prefixes that spreadsheets treat as formulas, as listed by OWASP, including full-width forms and leading white
+ * space.
  */
 const FORMULA = /^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/;
 /** A cell that matches is quoted. Includes every separator that spreadsheets use. */
 const SPECIAL = /[",;|\t\r\n']|^\s|\s$/;
 
 /** Returns text as one cell that is not a formula, for any separator. */
-function quoted(text: string): string {
+function quoteCell(text: string): string {
   const safe = FORMULA.test(text) ? `'${text}` : text;
   return SPECIAL.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-export function save(name: string, content: Blob): void {
-  const address = URL.createObjectURL(content);
+export function saveFile(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
   const link = document.createElement('a');
-  link.href = address;
+  link.href = url;
   link.download = name;
   link.click();
   // The download has started by then.
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,17 +1,17 @@
-// A plot's connection to its hub: opens it for the wanted series, requests the next batch after each redraw, and sends
-// changes of series. It draws nothing.
+// A plot's connection to its hub: opens it for the series to show, requests the next batch after each redraw, and sends
+// changes to series. It draws nothing.
 import type { HubAddress } from '../client/hub-address.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { browserPlatform } from '../client/browser-platform.ts';
 import { SeriesConnection, type SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 
-/** The shortest time between two batches in ms: one redraw each is enough. */
-const FRAME = 33;
+/** The minimum time between two batches in ms. One batch per redraw is enough. */
+const MIN_BATCH_INTERVAL = 33;
 
 export interface FeedListener {
   /** The hub and the series to connect to; `undefined` while the plot is not in a document. */
-  wanted(): { hub: HubAddress; names: readonly string[] } | undefined;
+  target(): { hub: HubAddress; names: readonly string[] } | undefined;
   message(parts: SeriesPart[], isHistory: boolean): void;
   linkChanged(): void;
 }
@@ -22,7 +22,7 @@ export class Feed {
   #connection: SeriesConnection | undefined;
   #batches: number[] = [];
   #paused = false;
-  #waitsForDraw = false;
+  #awaitsDraw = false;
   #requestTimer: ReturnType<typeof setTimeout> | undefined;
   #drawnAt = 0;
 
@@ -40,8 +40,8 @@ export class Feed {
     this.#paused = paused;
   }
 
-  /** Coalesced, because attributes and names are set one by one. */
-  readonly connectSoon = coalesced(() => this.#connect());
+  /** Coalesced, because attributes and names are set separately. */
+  readonly scheduleConnect = coalesced(() => this.#connect());
 
   close(): void {
     this.#connection?.close();
@@ -51,22 +51,22 @@ export class Feed {
 
   /** Everything received so far has been drawn. Only then is the next batch requested. */
   drawn(now: number): void {
-    if (this.#waitsForDraw) {
-      this.#waitsForDraw = false;
-      const wait = Math.max(0, FRAME - (now - this.#drawnAt));
+    if (this.#awaitsDraw) {
+      this.#awaitsDraw = false;
+      const delay = Math.max(0, MIN_BATCH_INTERVAL - (now - this.#drawnAt));
       this.#requestTimer = setTimeout(() => {
-        if (this.#paused) this.#waitsForDraw = true;
+        if (this.#paused) this.#awaitsDraw = true;
         else this.#connection?.requestNext();
-      }, wait);
+      }, delay);
     }
     this.#drawnAt = now;
   }
 
   #connect(): void {
-    const wanted = this.#listener.wanted();
-    if (!wanted) return;
+    const target = this.#listener.target();
+    if (!target) return;
     this.#connection?.close();
-    this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserPlatform, {
+    this.#connection = new SeriesConnection(target.hub.series(target.names), browserPlatform, {
       message: (parts, isHistory) => this.#message(parts, isHistory),
       link: (link) => {
         this.link = link;
@@ -79,7 +79,7 @@ export class Feed {
     this.#batches.push(parts.reduce((sum, part) => sum + part.points.length, 0));
     if (this.#batches.length > 10_000) this.#batches.splice(0, 5_000);
     this.#listener.message(parts, isHistory);
-    this.#waitsForDraw = true;
+    this.#awaitsDraw = true;
   }
 }
 
@@ -91,16 +91,16 @@ export async function changeSeries(
   body?: unknown,
 ): Promise<string> {
   try {
-    const answer = await fetch(hub.oneSeries(id), {
+    const response = await fetch(hub.seriesById(id), {
       method,
       credentials: 'same-origin',
       ...(body === undefined
         ? {}
         : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
     });
-    const message = answer.ok ? '' : ((await answer.json()) as { message?: string }).message;
+    const message = response.ok ? '' : ((await response.json()) as { message?: string }).message;
     return (
-      message ?? `The hub refused the change with status ${answer.status}. Reload the page and try again.`
+      message ?? `The hub refused the change with status ${response.status}. Reload the page and try again.`
     );
   } catch {
     return 'The hub cannot be reached. Check that it is running, then try again.';

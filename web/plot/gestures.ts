@@ -6,7 +6,7 @@ export interface Gestures {
   /** Moves by a number of pixels; positive towards newer samples. */
   pan(pixels: number): void;
   /** Returns to the newest samples. */
-  back(): void;
+  showNewest(): void;
 }
 
 export function watchGestures(element: HTMLElement, gestures: Gestures): void {
@@ -14,23 +14,23 @@ export function watchGestures(element: HTMLElement, gestures: Gestures): void {
     'wheel',
     (event) => {
       event.preventDefault();
-      const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
-      if (event.shiftKey || sideways) gestures.pan(event.deltaX || event.deltaY);
+      const horizontal = Math.abs(event.deltaX) > Math.abs(event.deltaY);
+      if (event.shiftKey || horizontal) gestures.pan(event.deltaX || event.deltaY);
       else gestures.zoom(event.deltaY > 0 ? 1.25 : 0.8, event.clientX);
     },
     { passive: false },
   );
-  element.addEventListener('dblclick', () => gestures.back());
+  element.addEventListener('dblclick', () => gestures.showNewest());
 
   // One finger pans, two zoom; a mouse pans with Shift.
-  const held = new Map<number, number>();
-  const spread = (): number => {
-    const [one = 0, other = 0] = [...held.values()];
-    return Math.max(8, Math.abs(one - other));
+  const pointers = new Map<number, number>();
+  const distance = (): number => {
+    const [first = 0, second = 0] = [...pointers.values()];
+    return Math.max(8, Math.abs(first - second));
   };
-  const moves = (event: PointerEvent): boolean => event.pointerType === 'touch' || event.shiftKey;
+  const pans = (event: PointerEvent): boolean => event.pointerType === 'touch' || event.shiftKey;
   element.addEventListener('pointerdown', (event) => {
-    if (moves(event) && held.size < 2) held.set(event.pointerId, event.clientX);
+    if (pans(event) && pointers.size < 2) pointers.set(event.pointerId, event.clientX);
   });
   element.addEventListener(
     'mousedown',
@@ -41,17 +41,17 @@ export function watchGestures(element: HTMLElement, gestures: Gestures): void {
     { capture: true },
   );
   element.addEventListener('pointermove', (event) => {
-    const before = held.get(event.pointerId);
+    const before = pointers.get(event.pointerId);
     if (before === undefined) return;
-    const wide = spread();
-    held.set(event.pointerId, event.clientX);
-    if (held.size === 1) {
+    const previousDistance = distance();
+    pointers.set(event.pointerId, event.clientX);
+    if (pointers.size === 1) {
       gestures.pan(before - event.clientX);
       return;
     }
-    const [one = 0, other = 0] = [...held.values()];
-    gestures.zoom(wide / spread(), (one + other) / 2);
+    const [first = 0, second = 0] = [...pointers.values()];
+    gestures.zoom(previousDistance / distance(), (first + second) / 2);
   });
   for (const end of ['pointerup', 'pointercancel', 'pointerleave'] as const)
-    element.addEventListener(end, (event) => void held.delete(event.pointerId));
+    element.addEventListener(end, (event) => void pointers.delete(event.pointerId));
 }

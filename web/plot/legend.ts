@@ -16,7 +16,7 @@ export interface LegendActions {
   remove(id: number): void;
 }
 
-export interface May {
+export interface SeriesPermissions {
   readonly write: boolean;
   readonly remove: boolean;
 }
@@ -33,9 +33,9 @@ export class Legend {
   readonly element = document.createElement('ul');
   readonly #actions: LegendActions;
   #rows: Row[] = [];
-  /** The series whose row is being edited; the list is not updated meanwhile. */
+  /** The series whose row is being edited; the list is not updated during editing. */
   #editing: number | undefined;
-  #late: { rows: readonly LegendRow[]; may: May } | undefined;
+  #deferred: { rows: readonly LegendRow[]; permissions: SeriesPermissions } | undefined;
 
   constructor(actions: LegendActions) {
     this.#actions = actions;
@@ -43,13 +43,13 @@ export class Legend {
     this.element.setAttribute('aria-label', 'Series');
   }
 
-  list(rows: readonly LegendRow[], may: May): void {
+  setRows(rows: readonly LegendRow[], permissions: SeriesPermissions): void {
     if (this.#editing !== undefined) {
-      this.#late = { rows, may };
+      this.#deferred = { rows, permissions };
       return;
     }
     this.#rows = [];
-    this.element.replaceChildren(...rows.map((row) => this.#row(row, may)));
+    this.element.replaceChildren(...rows.map((row) => this.#row(row, permissions)));
   }
 
   /** Shows the value of each series at this x, or the newest one. */
@@ -61,34 +61,35 @@ export class Legend {
       if (value.textContent !== text) value.textContent = text;
       missed.hidden = series.missed === 0;
       if (series.missed > 0) missed.textContent = `${series.missed} missed`;
-      const off = series.clockOffset === undefined ? '' : clockText(series.clockOffset);
-      if (clock.textContent !== off) clock.textContent = off;
-      clock.hidden = off === '';
+      const clockLabel = series.clockOffset === undefined ? '' : clockText(series.clockOffset);
+      if (clock.textContent !== clockLabel) clock.textContent = clockLabel;
+      clock.hidden = clockLabel === '';
     }
   }
 
-  #row({ series, colour, shown }: LegendRow, may: May): HTMLElement {
+  #row({ series, colour, shown }: LegendRow, permissions: SeriesPermissions): HTMLElement {
     const row = document.createElement('li');
     row.classList.toggle('off', !shown);
     row.dataset['series'] = series.name;
     const label = document.createElement('label');
-    const box = document.createElement('input');
-    box.type = 'checkbox';
-    box.checked = shown;
-    box.addEventListener('change', () => this.#actions.show(series.id, box.checked));
+    const checkbox = document.createElement('input');
+    checkbox.type = 'checkbox';
+    checkbox.checked = shown;
+    checkbox.addEventListener('change', () => this.#actions.show(series.id, checkbox.checked));
     const swatch = span('swatch');
     swatch.style.background = shown ? colour : 'transparent';
     swatch.classList.toggle('dashed', isDashed(series.slot));
     const name = span('name', series.name);
     name.title = series.name;
-    label.append(box, swatch, name);
+    label.append(checkbox, swatch, name);
     const [value, missed, clock] = [span('value'), span('missed'), span('clock')];
     missed.title = 'Samples that the hub discarded before this page received them';
     clock.title = 'The difference between the newest sample’s time and the hub’s clock when it arrived';
     missed.hidden = clock.hidden = true;
     row.append(label, value, clock, missed);
-    if (may.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
-    if (may.remove) row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
+    if (permissions.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
+    if (permissions.remove)
+      row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
     this.#rows.push({ value, missed, clock, series });
     return row;
   }
@@ -99,21 +100,21 @@ export class Legend {
     input.value = series.name;
     input.maxLength = 255;
     input.setAttribute('aria-label', `New name for ${series.name}`);
-    const done = (save: boolean): void => {
+    const finish = (save: boolean): void => {
       const name = input.value;
       this.#endEditing();
       if (save && name !== '' && name !== series.name) this.#actions.rename(series.id, name);
     };
     input.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter') done(true);
-      else if (event.key === 'Escape') done(false);
+      if (event.key === 'Enter') finish(true);
+      else if (event.key === 'Escape') finish(false);
       else return;
       event.preventDefault();
     });
     this.#edit(row, series, [
       input,
-      button('Save', 'Save the name', () => done(true)),
-      button('Cancel', 'Cancel', () => done(false)),
+      button('Save', 'Save the name', () => finish(true)),
+      button('Cancel', 'Cancel', () => finish(false)),
     ]);
     input.select();
   }
@@ -141,9 +142,9 @@ export class Legend {
   #endEditing(): void {
     if (this.#before) this.#editedRow?.replaceChildren(...this.#before);
     this.#before = this.#editedRow = this.#editing = undefined;
-    const late = this.#late;
-    this.#late = undefined;
-    if (late) this.list(late.rows, late.may);
+    const deferred = this.#deferred;
+    this.#deferred = undefined;
+    if (deferred) this.setRows(deferred.rows, deferred.permissions);
   }
 }
 

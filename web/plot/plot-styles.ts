@@ -1,7 +1,7 @@
 // The styles of <series-plot>. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
 
-const LOOK = `
+const STYLES = `
   :host {
     display: block; color-scheme: inherit; container: plot / inline-size;
     --ink: var(--ocelli-ink, light-dark(#161b21, #eceff3));
@@ -55,7 +55,7 @@ const LOOK = `
 let sheets: CSSStyleSheet[] | undefined;
 
 export function plotSheets(): CSSStyleSheet[] {
-  sheets ??= [uplotCss, LOOK].map((text) => {
+  sheets ??= [uplotCss, STYLES].map((text) => {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(text);
     return sheet;

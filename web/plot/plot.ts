@@ -7,4 +7,4 @@ import { SeriesPlot } from './series-plot.ts';
 if (!customElements.get('series-plot')) customElements.define('series-plot', SeriesPlot);
 
 export { SeriesPlot };
-export type { May } from './legend.ts';
+export type { SeriesPermissions } from './legend.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { HELD, Samples } from './samples.ts';
+import { MAX_SAMPLES, Samples } from './samples.ts';
 
-const filled = (sorted: boolean, points: readonly (readonly [number, number])[]): Samples => {
+const samplesOf = (sorted: boolean, points: readonly (readonly [number, number])[]): Samples => {
   const samples = new Samples(sorted);
   samples.add(points);
   return samples;
@@ -9,7 +9,7 @@ const filled = (sorted: boolean, points: readonly (readonly [number, number])[])
 
 describe('samples', () => {
   it('of a time series are sorted by time', () => {
-    const samples = filled(true, [
+    const samples = samplesOf(true, [
       [1, 10],
       [3, 30],
       [2, 20],
@@ -21,7 +21,7 @@ describe('samples', () => {
   });
 
   it('of other series keep their order of arrival', () => {
-    const samples = filled(false, [
+    const samples = samplesOf(false, [
       [3, 1],
       [1, 2],
       [2, 3],
@@ -31,7 +31,7 @@ describe('samples', () => {
   });
 
   it('are found by the nearest x', () => {
-    const samples = filled(true, [
+    const samples = samplesOf(true, [
       [0, 0],
       [10, 1],
       [20, 2],
@@ -40,15 +40,15 @@ describe('samples', () => {
     expect(new Samples(true).nearest(1)).toBeUndefined();
   });
 
-  it('lose only the oldest part when there are too many', () => {
+  it('drop only the oldest part when there are too many', () => {
     const samples = new Samples(true);
-    const total = HELD + 5;
+    const total = MAX_SAMPLES + 5;
     for (let next = 0; next < total; next += 1000)
       samples.add(
         Array.from({ length: Math.min(1000, total - next) }, (_, i) => [next + i, next + i] as const),
       );
-    expect(samples.length).toBeLessThanOrEqual(HELD);
-    expect(samples.length).toBeGreaterThanOrEqual(HELD * 0.7);
+    expect(samples.length).toBeLessThanOrEqual(MAX_SAMPLES);
+    expect(samples.length).toBeGreaterThanOrEqual(MAX_SAMPLES * 0.7);
     expect(samples.x(samples.length - 1)).toBe(total - 1);
     const { xs } = samples.columns();
     expect(xs.every((x, index) => index === 0 || x === (xs[index - 1] ?? 0) + 1)).toBe(true);

@@ -1,13 +1,13 @@
-// The samples of one series in the browser: two growing columns that drop their oldest part when they are full.
+// The samples of one series in the browser: two growable columns that drop their oldest part when they are full.
 // Samples of a time series are sorted by time.
 
 /** The maximum number of samples per series. If it is exceeded, the oldest quarter is dropped. */
-export const HELD = 200_000;
-const FIRST_ROOM = 256;
+export const MAX_SAMPLES = 200_000;
+const INITIAL_CAPACITY = 256;
 
 export class Samples {
-  #xs = new Float64Array(FIRST_ROOM);
-  #ys = new Float64Array(FIRST_ROOM);
+  #xs = new Float64Array(INITIAL_CAPACITY);
+  #ys = new Float64Array(INITIAL_CAPACITY);
   #start = 0;
   #end = 0;
   readonly #sorted: boolean;
@@ -35,7 +35,7 @@ export class Samples {
   }
 
   add(points: readonly (readonly [number, number])[]): void {
-    this.#makeRoom(points.length);
+    this.#ensureCapacity(points.length);
     for (const [x, y] of points) {
       let at = this.#end;
       if (this.#sorted) {
@@ -50,11 +50,11 @@ export class Samples {
       this.#ys[at] = y;
       this.#end++;
     }
-    if (this.length > HELD) this.#start = this.#end - Math.floor(HELD * 0.75);
+    if (this.length > MAX_SAMPLES) this.#start = this.#end - Math.floor(MAX_SAMPLES * 0.75);
   }
 
   /** Returns the first index whose x is at least this. For sorted samples only. */
-  from(x: number): number {
+  lowerBound(x: number): number {
     let low = 0;
     let high = this.length;
     while (low < high) {
@@ -74,17 +74,18 @@ export class Samples {
         if (Math.abs(this.x(index) - x) < Math.abs(this.x(best) - x)) best = index;
       return best;
     }
-    const after = this.from(x);
+    const after = this.lowerBound(x);
     if (after === 0) return 0;
     if (after === this.length) return after - 1;
     return x - this.x(after - 1) <= this.x(after) - x ? after - 1 : after;
   }
 
-  #makeRoom(count: number): void {
+  #ensureCapacity(count: number): void {
     const needed = this.length + count;
     if (this.#end + count <= this.#xs.length) return;
-    const room = needed > this.#xs.length / 2 ? Math.max(2 * this.#xs.length, 2 * needed) : this.#xs.length;
-    const [xs, ys] = [new Float64Array(room), new Float64Array(room)];
+    const capacity =
+      needed > this.#xs.length / 2 ? Math.max(2 * this.#xs.length, 2 * needed) : this.#xs.length;
+    const [xs, ys] = [new Float64Array(capacity), new Float64Array(capacity)];
     xs.set(this.#xs.subarray(this.#start, this.#end));
     ys.set(this.#ys.subarray(this.#start, this.#end));
     this.#end = this.length;

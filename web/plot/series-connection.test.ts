@@ -23,13 +23,13 @@ let messages: { parts: SeriesPart[]; isHistory: boolean }[];
 let links: SeriesLink[];
 let connection: SeriesConnection;
 
-const last = (): Socket => {
+const lastSocket = (): Socket => {
   const socket = sockets.at(-1);
   if (!socket) throw new Error('no socket');
   return socket;
 };
 const deliver = (points: [number, number][]): void =>
-  last().onmessage?.({ data: JSON.stringify({ series: [{ id: 1, name: 'a', points }] }) });
+  lastSocket().onmessage?.({ data: JSON.stringify({ series: [{ id: 1, name: 'a', points }] }) });
 
 beforeEach(() => {
   [sockets, timers, messages, links] = [[], [], [], []];
@@ -52,44 +52,44 @@ beforeEach(() => {
   });
 });
 
-describe('a viewer of series', () => {
-  it('sends one request at a time, and only when asked to', () => {
+describe('a series connection', () => {
+  it('sends one request at a time, and only when requestNext is called', () => {
     connection.requestNext();
-    expect(last().sent).toEqual([]);
+    expect(lastSocket().sent).toEqual([]);
     deliver([[1, 1]]);
     expect(messages[0]?.isHistory).toBe(true);
-    expect(last().sent).toEqual([]);
+    expect(lastSocket().sent).toEqual([]);
     connection.requestNext();
     connection.requestNext();
-    expect(last().sent).toEqual(['']);
+    expect(lastSocket().sent).toEqual(['']);
     deliver([[2, 2]]);
     expect(messages[1]?.isHistory).toBe(false);
     connection.requestNext();
-    expect(last().sent).toEqual(['', '']);
+    expect(lastSocket().sent).toEqual(['', '']);
   });
 
   it('reconnects, and the new history replaces the old samples', () => {
     deliver([[1, 1]]);
-    last().onclose?.();
+    lastSocket().onclose?.();
     expect(links).toEqual(['open', 'reconnecting']);
     timers.shift()?.();
     connection.requestNext();
-    expect(last().sent).toEqual([]);
+    expect(lastSocket().sent).toEqual([]);
     deliver([
       [1, 1],
       [2, 2],
     ]);
     expect(messages.at(-1)?.isHistory).toBe(true);
     const set = new SeriesSet();
-    for (const { parts, isHistory } of messages) set.take(parts, isHistory);
+    for (const { parts, isHistory } of messages) set.apply(parts, isHistory);
     expect(set.get(1)?.samples.length).toBe(2);
   });
 
   it('reports that it was refused', () => {
-    last().onclose?.({ code: 4401 });
+    lastSocket().onclose?.({ code: 4401 });
     expect(links).toEqual(['refused']);
     connection.close();
-    expect(last().closed).toBe(false);
+    expect(lastSocket().closed).toBe(false);
   });
 });
 
@@ -108,30 +108,30 @@ describe('a set of series', () => {
 
   it('reports when series are added, renamed or deleted', () => {
     const set = new SeriesSet();
-    expect(set.take([part({})], true)).toBe(true);
-    expect(set.take([part({ points: [[1, 1]] })], false)).toBe(false);
-    expect(set.take([part({ name: 'b' })], false)).toBe(true);
-    expect(set.take([part({ unit: 'V', gap: 3 })], false)).toBe(true);
+    expect(set.apply([part({})], true)).toBe(true);
+    expect(set.apply([part({ points: [[1, 1]] })], false)).toBe(false);
+    expect(set.apply([part({ name: 'b' })], false)).toBe(true);
+    expect(set.apply([part({ unit: 'V', gap: 3 })], false)).toBe(true);
     expect(set.get(1)).toMatchObject({ name: 'a', unit: 'V', missed: 3, timed: true });
-    expect(set.take([part({ id: 2, xy: true, points: [[5, 1]] })], false)).toBe(true);
+    expect(set.apply([part({ id: 2, xy: true, points: [[5, 1]] })], false)).toBe(true);
     expect(set.get(2)?.timed).toBe(false);
-    expect(set.take([part({ gone: true })], false)).toBe(true);
+    expect(set.apply([part({ gone: true })], false)).toBe(true);
     expect(set.all().map(({ id }) => id)).toEqual([2]);
-    expect(set.take([], true)).toBe(true);
+    expect(set.apply([], true)).toBe(true);
   });
 
   it('is replaced by a history even of the same series, so that the chart is recreated', () => {
     const set = new SeriesSet();
-    set.take([part({ points: [[1, 1]] })], true);
+    set.apply([part({ points: [[1, 1]] })], true);
     const before = set.get(1);
-    expect(set.take([part({ points: [[1, 1]] })], true)).toBe(true);
+    expect(set.apply([part({ points: [[1, 1]] })], true)).toBe(true);
     expect(set.get(1)).not.toBe(before);
   });
 
-  it('learns from the first samples that x is not a time', () => {
+  it('detects from the first samples that x is not a time', () => {
     const set = new SeriesSet();
-    set.take([part({})], true);
-    set.take([part({ xy: true, points: [[0.5, 1]] })], false);
+    set.apply([part({})], true);
+    set.apply([part({ xy: true, points: [[0.5, 1]] })], false);
     expect(set.get(1)?.timed).toBe(false);
     expect(set.get(1)?.samples.length).toBe(1);
   });

@@ -1,6 +1,6 @@
 // A viewer's connection to the series socket. The hub sends the history first, then one batch per request. The next
-// batch is requested only after the last was used, so a page that draws slowly gets larger batches and no backlog.
-// No DOM.
+// batch is requested only after the previous one was processed, so a page that draws slowly gets larger batches and no
+// backlog. No DOM.
 import { backoffDelay } from '../client/backoff.ts';
 import type { Socket, Platform } from '../client/connection.ts';
 import { parseMessage, type SeriesPart } from './series-message.ts';
@@ -9,7 +9,7 @@ export type SeriesLink = 'connecting' | 'open' | 'reconnecting' | 'refused';
 
 export interface SeriesListener {
   /**
-   * Called for each message; `isHistory` is true for the history. Call `requestNext` once the message has been used.
+   * Called for each message; `isHistory` is true for the history. Call `requestNext` after processing it.
    */
   message(parts: SeriesPart[], isHistory: boolean): void;
   link(link: SeriesLink): void;
@@ -24,7 +24,7 @@ export class SeriesConnection {
   readonly #listener: SeriesListener;
   #socket: Socket | undefined;
   #hasHistory = false;
-  /** Whether a request is waiting for its answer. */
+  /** Whether a request is waiting for its response. */
   #pending = false;
   #failures = 0;
   #cancelRetry: (() => void) | undefined;

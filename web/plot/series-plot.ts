@@ -1,25 +1,25 @@
 // <series-plot>: a live plot of series in any page. Attributes: hub, token, series (one name; the property `names`
-// takes several). The page sets the height. It composes feed, chart, tool bar and legend. The next batch is
+// takes several). The page sets the height. It composes feed, chart, toolbar and legend. The next batch is
 // requested only after a complete redraw, so a page that draws slowly gets larger batches and loses no samples.
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import { ChartView } from './chart-view.ts';
 import { clockTime } from './clock-time.ts';
 import { emptyText } from './empty-text.ts';
-import { save, toCsv } from './export.ts';
+import { saveFile, toCsv } from './export.ts';
 import { changeSeries, Feed } from './feed.ts';
 import { formatValue } from './format-value.ts';
-import { Legend, type May } from './legend.ts';
+import { Legend, type SeriesPermissions } from './legend.ts';
 import { lineColour, plotSheets } from './plot-styles.ts';
 import type { SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 import { SeriesSet, type PlotSeries } from './series-set.ts';
-import { ToolBar } from './tool-bar.ts';
+import { Toolbar } from './toolbar.ts';
 import type { Range } from './window.ts';
 
 /** The number of series that are shown by default. */
-const SHOWN_AT_FIRST = 20;
-/** The shortest time between updates of the legend in ms, so that the numbers are readable. */
-const LEGEND_FRAME = 150;
+const SHOWN_BY_DEFAULT = 20;
+/** The minimum time between updates of the legend in ms, so that the numbers are readable. */
+const LEGEND_INTERVAL = 150;
 
 const LINK_TEXT: Record<SeriesLink, string> = {
   connecting: 'Connecting…',
@@ -43,20 +43,20 @@ export class SeriesPlot extends HTMLElement {
 
   readonly #set = new SeriesSet();
   readonly #feed = new Feed({
-    wanted: () => (this.isConnected ? { hub: hubOf(this), names: this.#wantedNames() } : undefined),
+    target: () => (this.isConnected ? { hub: hubOf(this), names: this.#seriesNames() } : undefined),
     message: (parts, isHistory) => this.#message(parts, isHistory),
     linkChanged: () => this.#updateStatus(),
   });
   readonly #chart: ChartView;
   readonly #empty = document.createElement('div');
   readonly #fault = document.createElement('p');
-  readonly #tools: ToolBar;
+  readonly #tools: Toolbar;
   readonly #legend: Legend;
   readonly #scheme = matchMedia('(prefers-color-scheme: dark)');
   readonly #hidden = new Map<string, boolean>();
 
   #names: readonly string[] | undefined;
-  #may: May = { write: false, remove: false };
+  #permissions: SeriesPermissions = { write: false, remove: false };
   #paused = false;
   #log = false;
   #ownScales = false;
@@ -64,8 +64,8 @@ export class SeriesPlot extends HTMLElement {
   #dark = false;
   /** Whether the chart still shows series that were replaced. */
   #stale = false;
-  #due = false;
-  #legendAt = 0;
+  #drawScheduled = false;
+  #legendUpdatedAt = 0;
   #redraws = 0;
 
   constructor() {
@@ -77,24 +77,24 @@ export class SeriesPlot extends HTMLElement {
         drawn: () => this.#drawn(),
         shown: () => this.#tools.update({ paused: this.#paused, following: chart.window.following }),
         cursorAt: (x) => this.#cursorAt(x),
-        back: () => this.live(),
+        showNewest: () => this.live(),
       },
-      () => this.#draw(),
+      () => this.#scheduleDraw(),
     );
     this.#chart = chart;
-    this.#tools = new ToolBar({
+    this.#tools = new Toolbar({
       pause: (paused) => this.pause(paused),
       live: () => this.live(),
       zoom: (factor) => chart.move((shown) => chart.window.zoom(shown, factor)),
-      pan: (part) => chart.move((shown) => chart.window.pan(shown, part)),
+      pan: (fraction) => chart.move((shown) => chart.window.pan(shown, fraction)),
       span: (span) => {
         chart.window.span = span;
         this.live();
       },
-      log: (log) => this.#option(() => (this.#log = log)),
-      ownScales: (own) => this.#option(() => (this.#ownScales = own)),
+      log: (log) => this.#changeOption(() => (this.#log = log)),
+      ownScales: (own) => this.#changeOption(() => (this.#ownScales = own)),
       xy: (xy) =>
-        this.#option(() => {
+        this.#changeOption(() => {
           this.#xy = xy;
           chart.window.follow();
         }),
@@ -110,12 +110,12 @@ export class SeriesPlot extends HTMLElement {
     this.#fault.className = 'fault';
     this.#fault.setAttribute('role', 'alert');
     this.#fault.hidden = true;
-    const below = document.createElement('div');
-    below.append(this.#legend.element, this.#fault);
+    const footer = document.createElement('div');
+    footer.append(this.#legend.element, this.#fault);
     const frame = document.createElement('div');
     frame.className = 'frame';
     chart.element.append(this.#empty, this.#tools.statusElement);
-    frame.append(this.#tools.element, chart.element, below);
+    frame.append(this.#tools.element, chart.element, footer);
     shadow.append(frame);
   }
 
@@ -126,12 +126,12 @@ export class SeriesPlot extends HTMLElement {
 
   set names(names: readonly string[] | undefined) {
     this.#names = names;
-    this.#feed.connectSoon();
+    this.#feed.scheduleConnect();
   }
 
   /** The user's permissions for series. */
-  set may(may: May) {
-    this.#may = may;
+  set permissions(permissions: SeriesPermissions) {
+    this.#permissions = permissions;
     this.#list();
   }
 
@@ -160,7 +160,7 @@ export class SeriesPlot extends HTMLElement {
 
   show(name: string, shown: boolean): void {
     this.#hidden.set(name, !shown);
-    this.#option(() => undefined);
+    this.#changeOption(() => undefined);
   }
 
   /** Pauses or resumes. A paused plot makes no requests; after resuming it receives all missed samples at once. */
@@ -170,18 +170,18 @@ export class SeriesPlot extends HTMLElement {
     this.#tools.update({ paused, following: this.#chart.window.following });
     if (paused) return;
     if (this.#stale) this.#rebuild();
-    this.#draw();
+    this.#scheduleDraw();
   }
 
   /** Returns to the newest samples. */
   live(): void {
     this.#chart.window.follow();
     if (this.#paused) this.pause(false);
-    this.#draw();
+    this.#scheduleDraw();
   }
 
   exportCsv(): void {
-    if (this.#chart.range) save('series.csv', new Blob([this.csv()], { type: 'text/csv' }));
+    if (this.#chart.range) saveFile('series.csv', new Blob([this.csv()], { type: 'text/csv' }));
   }
 
   csv(): string {
@@ -199,47 +199,47 @@ export class SeriesPlot extends HTMLElement {
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.drawImage(drawn, 0, 0);
     canvas.toBlob((picture) => {
-      if (picture) save('series.png', picture);
+      if (picture) saveFile('series.png', picture);
     });
   }
 
   connectedCallback(): void {
     this.#chart.watchSize();
-    this.#scheme.addEventListener('change', this.#themed);
-    this.#feed.connectSoon();
+    this.#scheme.addEventListener('change', this.#onThemeChange);
+    this.#feed.scheduleConnect();
   }
 
   disconnectedCallback(): void {
-    this.#scheme.removeEventListener('change', this.#themed);
+    this.#scheme.removeEventListener('change', this.#onThemeChange);
     this.#feed.close();
     this.#chart.destroy();
   }
 
   attributeChangedCallback(): void {
-    this.#feed.connectSoon();
+    this.#feed.scheduleConnect();
   }
 
-  readonly #themed = (): void => this.#option(() => undefined);
+  readonly #onThemeChange = (): void => this.#changeOption(() => undefined);
 
-  /** The names of the wanted series; empty for all. */
-  #wantedNames(): readonly string[] {
-    const named = this.getAttribute('series');
-    return this.#names ?? (named === null ? [] : [named]);
+  /** The names of the series to show; empty for all. */
+  #seriesNames(): readonly string[] {
+    const attribute = this.getAttribute('series');
+    return this.#names ?? (attribute === null ? [] : [attribute]);
   }
 
   #message(parts: SeriesPart[], isHistory: boolean): void {
-    if (this.#set.take(parts, isHistory)) this.#stale = true;
-    // A paused plot keeps its chart until it continues.
+    if (this.#set.apply(parts, isHistory)) this.#stale = true;
+    // A paused plot keeps its chart until it resumes.
     if (this.#stale && !this.#paused) this.#rebuild();
-    this.#draw();
+    this.#scheduleDraw();
   }
 
   /** Draws in the next animation frame. */
-  #draw(): void {
-    if (this.#due || this.#paused) return;
-    this.#due = true;
+  #scheduleDraw(): void {
+    if (this.#drawScheduled || this.#paused) return;
+    this.#drawScheduled = true;
     requestAnimationFrame(() => {
-      this.#due = false;
+      this.#drawScheduled = false;
       if (this.#paused || !this.isConnected) return;
       if (this.#chart.series.length === 0) this.#drawn();
       else this.#chart.redraw();
@@ -249,8 +249,8 @@ export class SeriesPlot extends HTMLElement {
   #drawn(): void {
     this.#redraws++;
     const now = performance.now();
-    if (now - this.#legendAt > LEGEND_FRAME || this.#redraws < 3) {
-      this.#legendAt = now;
+    if (now - this.#legendUpdatedAt > LEGEND_INTERVAL || this.#redraws < 3) {
+      this.#legendUpdatedAt = now;
       this.#legend.update(this.#chart.cursor);
       this.#updateStatus();
     }
@@ -261,10 +261,10 @@ export class SeriesPlot extends HTMLElement {
     return !(this.#hidden.get(name) ?? false);
   }
 
-  #option(change: () => void): void {
+  #changeOption(change: () => void): void {
     change();
     this.#rebuild();
-    this.#draw();
+    this.#scheduleDraw();
   }
 
   /** Selects the series to draw and recreates the chart. */
@@ -275,10 +275,10 @@ export class SeriesPlot extends HTMLElement {
     const anyXy = all.some(({ timed }) => !timed);
     if (!anyTimed && anyXy) this.#xy = true;
     if (!anyXy) this.#xy = false;
-    const fitting = all.filter(({ timed }) => timed !== this.#xy);
-    for (const { name } of fitting.slice(SHOWN_AT_FIRST))
+    const matching = all.filter(({ timed }) => timed !== this.#xy);
+    for (const { name } of matching.slice(SHOWN_BY_DEFAULT))
       if (!this.#hidden.has(name)) this.#hidden.set(name, true);
-    const drawn = fitting.filter(({ name }) => this.#isShown(name));
+    const drawn = matching.filter(({ name }) => this.#isShown(name));
     this.#dark = isDark(this);
     this.#tools.update({
       paused: this.#paused,
@@ -290,7 +290,7 @@ export class SeriesPlot extends HTMLElement {
     });
     this.#list();
     this.#empty.hidden = drawn.length > 0;
-    this.#chart.make(drawn, {
+    this.#chart.rebuild(drawn, {
       ink: getComputedStyle(this).color,
       dark: this.#dark,
       log: this.#log,
@@ -301,13 +301,13 @@ export class SeriesPlot extends HTMLElement {
   }
 
   #list(): void {
-    const fitting = this.#set.all().filter(({ timed }) => timed !== this.#xy);
-    const rows = fitting.map((series) => ({
+    const matching = this.#set.all().filter(({ timed }) => timed !== this.#xy);
+    const rows = matching.map((series) => ({
       series,
       colour: this.#colour(series),
       shown: this.#isShown(series.name),
     }));
-    this.#legend.list(rows, this.#may);
+    this.#legend.setRows(rows, this.#permissions);
     this.#legend.update(this.#chart.cursor);
   }
 
@@ -339,10 +339,12 @@ export class SeriesPlot extends HTMLElement {
       status = this.#xy ? formatValue(cursor, undefined) : clockTime(cursor);
     else if (status === '' && this.#paused) status = 'Paused';
     this.#tools.status(status, link === 'reconnecting' || link === 'refused');
-    const none = this.#set.all().length === 0;
-    this.#empty.textContent = none ? LINK_TEXT[link] : 'No series is selected. Select one in the list below.';
-    if (none && link === 'open') {
-      const { text, example } = emptyText(this.#wantedNames(), hubOf(this).host);
+    const noSeries = this.#set.all().length === 0;
+    this.#empty.textContent = noSeries
+      ? LINK_TEXT[link]
+      : 'No series is selected. Select one in the list below.';
+    if (noSeries && link === 'open') {
+      const { text, example } = emptyText(this.#seriesNames(), hubOf(this).host);
       const line = document.createElement('code');
       line.textContent = example;
       this.#empty.replaceChildren(text, line);
@@ -350,7 +352,7 @@ export class SeriesPlot extends HTMLElement {
   }
 }
 
-/** Whether the element's color-scheme is dark, judged by its text colour. */
+/** Whether the element's color-scheme is dark, determined from its text colour. */
 function isDark(element: Element): boolean {
   const channels = getComputedStyle(element)
     .color.match(/[\d.]+/g)

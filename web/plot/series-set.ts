@@ -33,7 +33,7 @@ export class SeriesSet {
    * Applies a message. Returns true if series were added, deleted or renamed. `isHistory` marks a history, which
    * replaces all series.
    */
-  take(parts: readonly SeriesPart[], isHistory: boolean): boolean {
+  apply(parts: readonly SeriesPart[], isHistory: boolean): boolean {
     let changed = isHistory && this.#series.size > 0;
     if (isHistory) this.#series.clear();
     for (const part of parts) {
@@ -42,7 +42,7 @@ export class SeriesSet {
         continue;
       }
       let series = this.#series.get(part.id);
-      // A series without samples may still become either kind.
+      // The kind of a series without samples may still change.
       if (!series || (series.samples.length === 0 && series.timed === part.xy)) {
         const samples = new Samples(!part.xy);
         const { id, name, unit, xy, clockOffset } = part;

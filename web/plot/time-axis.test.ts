@@ -10,14 +10,14 @@ it('shows the time of each tick, and the day at the first tick and at each new d
   expect(labels.map((label) => label.includes('\n'))).toEqual([true, false, true, false]);
 });
 
-it('shows seconds, milliseconds or dates depending on the distance of ticks', () => {
+it('shows seconds, milliseconds or dates depending on the tick spacing', () => {
   const [first, second] = [local(3, 7, 5, 9), local(3, 7, 5, 9, 250)];
   expect(timeLabels([first], 1000)[0]).toMatch(/^07:05:09\n/);
   expect(timeLabels([first, second], 250)[1]).toMatch(/^07:05:09[.,]250$/);
   expect(timeLabels([first], 86_400_000)[0]).toContain('2026');
 });
 
-it('gives each tick the width of its label', () => {
+it('reserves the width of a label for each tick', () => {
   const minute = 60_000;
   expect(timeLabelWidth(60 * minute, 1000)).toBe(50);
   // Ticks every half minute would fit if their labels were as short as those of minutes.

@@ -5,7 +5,7 @@ import { Samples } from './samples.ts';
 import { ViewWindow, yRange } from './window.ts';
 
 describe('the shown range', () => {
-  it('follows the newest samples until another range is chosen', () => {
+  it('follows the newest samples until another range is selected', () => {
     const shown = new ViewWindow(10);
     expect(shown.range(0, 100)).toEqual({ min: 90, max: 100 });
     expect(shown.range(0, 100, true)).toEqual({ min: 0, max: 100 });
@@ -68,8 +68,8 @@ describe('the CSV export', () => {
   });
 
   it('escapes formulas and keeps numbers', () => {
-    for (const begin of ['=', '+', '-', '@', ' =', '\t', '\r', '＝', '＋', '－', '＠']) {
-      expect(cell(`${begin}1`)).toBe(`"'${begin}1",,-1,,-2.5\r\n`);
+    for (const prefix of ['=', '+', '-', '@', ' =', '\t', '\r', '＝', '＋', '－', '＠']) {
+      expect(cell(`${prefix}1`)).toBe(`"'${prefix}1",,-1,,-2.5\r\n`);
     }
     expect(cell('t', 'V', -1e-7)).toBe('t,V,-1,,-1e-7\r\n');
   });

@@ -1,15 +1,15 @@
-// The shown x range: the newest part, which moves with new samples, or a part chosen by the user.
+// The shown x range: the newest samples, or a range that the user selected.
 
 export interface Range {
   readonly min: number;
   readonly max: number;
 }
 
-/** The narrowest range, which limits zooming. */
-const NARROWEST = 1e-3;
+/** The minimum width of the range, which limits zooming. */
+const MIN_WIDTH = 1e-3;
 
 export class ViewWindow {
-  /** The length of the newest part to show; `undefined` for all. */
+  /** The length of the range of newest samples to show; `undefined` for all. */
   span: number | undefined;
   #fixed: Range | undefined;
 
@@ -28,8 +28,8 @@ export class ViewWindow {
     return max > min ? { min, max } : { min: min - 1, max: max + 1 };
   }
 
-  choose(range: Range): void {
-    const width = Math.max(range.max - range.min, NARROWEST);
+  select(range: Range): void {
+    const width = Math.max(range.max - range.min, MIN_WIDTH);
     this.#fixed = { min: range.min, max: range.min + width };
   }
 
@@ -40,13 +40,13 @@ export class ViewWindow {
   /** Multiplies the shown range by `factor`, around a fixed position. */
   zoom(shown: Range, factor: number, around = (shown.min + shown.max) / 2): void {
     const min = around - (around - shown.min) * factor;
-    this.choose({ min, max: min + (shown.max - shown.min) * factor });
+    this.select({ min, max: min + (shown.max - shown.min) * factor });
   }
 
   /** Moves by a fraction of the shown range; negative towards the past. */
-  pan(shown: Range, part: number): void {
-    const by = (shown.max - shown.min) * part;
-    this.choose({ min: shown.min + by, max: shown.max + by });
+  pan(shown: Range, fraction: number): void {
+    const offset = (shown.max - shown.min) * fraction;
+    this.select({ min: shown.min + offset, max: shown.max + offset });
   }
 }
 
@@ -58,6 +58,6 @@ export function yRange(low: number, high: number, log: boolean): [number, number
     return [10 ** Math.floor(Math.log10(bottom)), 10 ** Math.ceil(Math.log10(high * 1.0001))];
   }
   if (!(high >= low)) return [0, 1];
-  const room = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
-  return [low - room, high + room];
+  const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
+  return [low - margin, high + margin];
 }

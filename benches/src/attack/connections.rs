@@ -19,7 +19,7 @@ pub const ATTACKS: [Pattern; 6] = [
     ("slow-loris: a byte per second", slow_loris),
     ("a flood of handshakes", handshakes),
     ("huge headers", huge_headers),
-    ("frames that no client would send", odd_frames),
+    ("invalid WebSocket frames", odd_frames),
     ("random bytes on every port", random_bytes),
 ];
 
@@ -110,7 +110,7 @@ fn huge_headers(thread: usize, attackers: &Attackers) {
     }
 }
 
-/// Sends WebSocket frames of impossible length, without masks, in endless fragments, and endless
+/// Sends WebSocket frames of impossible length, unmasked frames, endless fragments and endless
 /// commands.
 fn odd_frames(thread: usize, attackers: &Attackers) {
     let address = SocketAddr::from((HUB, PORTS[0]));

@@ -1,9 +1,9 @@
 //! Attacks on a hub, in two parts.
 //!
-//! - `peers`: single hostile peers, over plain and TLS connections, next to cameras, a
+//! - `peers`: individual hostile peers, over plain and TLS connections, next to cameras, a
 //!   viewer and `/health`. The attackers are `ocelli_testkit::hostile`, which `make test`
 //!   uses too.
-//! - `network`: crowds of connections and a full disk, all of it twice. `connections` makes the
+//! - `network`: thousands of connections and a full disk, all of it twice. `connections` makes the
 //!   connections; `attackers` is the state that its threads share.
 
 mod attackers;

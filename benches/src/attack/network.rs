@@ -1,8 +1,8 @@
-//! Crowds of connections on every port, and a full disk. A wall is watched throughout and must stay
-//! live.
+//! Thousands of connections on every port, and a full disk. A wall is watched throughout and must
+//! stay live.
 //!
-//! The script runs it in a separate network namespace, in which all of 10.77.0.0/16 is this machine,
-//! so that attackers have many addresses, and with a small file system for the hub's directory.
+//! The script runs it in a separate network namespace, in which all of 10.77.0.0/16 is local, so that
+//! attackers have many addresses, and with a small file system for the hub's directory.
 
 use super::attackers::{Attackers, HUB, PORTS, THREADS, TIMEOUT};
 use super::connections::ATTACKS;
@@ -28,7 +28,7 @@ const ROUNDS: usize = 2;
 const LIVE: Duration = Duration::from_secs(2);
 /// Longer than the hub's timeouts for silent connections.
 const RECOVERY: Duration = Duration::from_secs(60);
-const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
+const TOKEN: &str = "sk_token-of-the-attack-benchmark";
 
 /// Runs all attacks of this part; returns what failed.
 ///
@@ -152,7 +152,7 @@ impl NetworkAttacks<'_> {
         report_result(name, watcher, &details)
     }
 
-    /// Fills the hub's file system while the hub works, and then frees it.
+    /// Fills the hub's file system while the hub runs, and then frees the space.
     fn fill_disk(&self, hub: &Hub) -> Result<()> {
         let filling = self.0.directory.join("filling");
         let mut file = fs::File::create(&filling)?;
@@ -189,7 +189,7 @@ impl NetworkAttacks<'_> {
 fn report_result(name: &str, watcher: &Watcher, details: &str) -> Option<String> {
     let seen = watcher.take();
     println!(
-        "{name}: the wall's oldest picture {:.0} ms, longest gap {:.0} ms ({}), {} frames, {} breaks\n  {details}",
+        "{name}: the wall's oldest picture {:.0} ms, longest gap {:.0} ms ({}), {} frames, {} disconnects\n  {details}",
         seen.age.as_secs_f64() * 1e3,
         seen.gap.0.as_secs_f64() * 1e3,
         seen.gap.1,

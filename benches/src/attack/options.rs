@@ -9,11 +9,11 @@ pub struct Attack {
     /// The hub's directory, on a separate small file system
     #[arg(long)]
     pub directory: PathBuf,
-    /// Duration of each crowd of connections, in seconds
+    /// Duration of each attack of the second part, in seconds
     #[arg(long, default_value_t = 10)]
     pub seconds: u64,
     /// Run only attacks whose family or name contains one of these, separated by commas; "siege" is
-    /// the second part: crowds of connections and a full disk
+    /// the second part: thousands of connections and a full disk
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The short form that `make test` runs, without the second part

@@ -1,4 +1,4 @@
-//! Single hostile peers, one after another.
+//! Individual hostile peers, one after another.
 
 use super::options::Attack;
 use crate::server::Programs;

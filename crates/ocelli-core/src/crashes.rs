@@ -22,7 +22,14 @@ pub(crate) struct Crashes {
 impl Crashes {
     /// Counts a crash. Returns whether it counts as a failure, and how long to wait.
     /// `had_pictures` is whether the attempt delivered pictures; if so, the backoff starts again.
-    pub(crate) fn add(&mut self, now: Instant, had_pictures: bool) -> (bool, Duration) {
+    /// An attempt that `lasted` for the whole window without a picture is a failure on its own,
+    /// because no three of these fit into the window.
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        had_pictures: bool,
+        lasted: Duration,
+    ) -> (bool, Duration) {
         while self
             .recent
             .front()
@@ -34,7 +41,8 @@ impl Crashes {
         if had_pictures {
             self.step = 0;
         }
-        if self.recent.len() < CRASH_LIMIT && self.step == 0 {
+        let fruitless = !had_pictures && lasted >= CRASH_WINDOW;
+        if self.recent.len() < CRASH_LIMIT && self.step == 0 && !fruitless {
             return (false, RESTART);
         }
         (true, self.fail())

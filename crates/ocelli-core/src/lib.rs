@@ -29,6 +29,7 @@
 //! | [`capacity`] | maximum picture size and number of concurrent renditions |
 //! | `streams` | the streams of one upstream: slots, state and demand |
 //! | `derivation` | a derived stream: its slot and its failure |
+//! | `liveness` | signs of life of a camera, and how long the hub waits for more |
 //! | `crashes` | restart backoff, and when a camera counts as failed |
 //! | `log_limiter` | log rate limiting |
 //! | [`camera`], [`hub`] | the cameras by name |
@@ -56,6 +57,7 @@ mod derivation;
 mod frame;
 mod hub;
 mod listener;
+mod liveness;
 mod log_limiter;
 mod metered;
 pub mod name;

@@ -191,6 +191,15 @@ impl Publisher {
         }
     }
 
+    /// Records that media data arrived although no picture could be published yet, for
+    /// example before the first key frame. The attempt is not given up while data arrives,
+    /// within limits; the camera is not live because of it.
+    pub fn note_received(&self) {
+        if self.derived.is_none() {
+            self.streams.note_received();
+        }
+    }
+
     /// Sets the state of an ingest camera. Publishing a picture sets it to live.
     pub fn set_state(&self, state: State) {
         self.streams.set_state(state);

@@ -10,10 +10,12 @@ use crate::clock::Clock;
 use crate::demand::{Demand, Derived};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Picture};
+use crate::liveness::{Liveness, Verdict};
 use crate::log_limiter::{LogLimiter, LogLimiters, Times};
 use crate::slot::Slot;
 use crate::state::{LastFailure, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -32,8 +34,7 @@ struct Inner {
     /// The last failure; `None` once pictures arrive.
     last_failure: Option<LastFailure>,
     log_limiters: LogLimiters,
-    last_picture_at: Instant,
-    had_pictures: bool,
+    liveness: Liveness,
     revision: u64,
 }
 
@@ -66,8 +67,7 @@ impl Streams {
                 state: State::Idle,
                 last_failure: None,
                 log_limiters: LogLimiters::default(),
-                last_picture_at: Instant::now(),
-                had_pictures: false,
+                liveness: Liveness::new(Instant::now()),
                 revision: 0,
             }),
         }
@@ -150,28 +150,30 @@ impl Streams {
 
     /// Records the start of an attempt.
     pub fn begin(&self) {
-        let mut inner = self.lock();
-        inner.last_picture_at = Instant::now();
-        inner.had_pictures = false;
-        drop(inner);
+        self.lock().liveness.begin(Instant::now());
         self.interrupt();
     }
 
-    /// Returns when the attempt began or last delivered a picture.
-    pub fn last_picture_at(&self) -> Instant {
-        self.lock().last_picture_at
+    /// Judges how long the attempt has delivered no picture, see [`Liveness::check`].
+    pub fn check(&self, stall: Option<Duration>, patience: Duration) -> Verdict {
+        let mut inner = self.lock();
+        inner.liveness.check(Instant::now(), stall, patience)
     }
 
-    /// Returns `None` if a picture has arrived since `last_picture_at`; otherwise whether the attempt
-    /// delivered pictures before.
-    pub fn stalled_since(&self, last_picture_at: Instant) -> Option<bool> {
-        let inner = self.lock();
-        (inner.last_picture_at == last_picture_at).then_some(inner.had_pictures)
+    /// Records media data that is not a picture yet. A camera that failed before is starting
+    /// again then: its failure is still reported as the last one.
+    pub fn note_received(&self) {
+        let mut inner = self.lock();
+        let first = inner.liveness.data(Instant::now());
+        if first && matches!(inner.state, State::Failed(_)) {
+            inner.state = State::Starting;
+            self.changed(inner);
+        }
     }
 
     /// Records the end of the attempt. Returns whether it delivered pictures.
     pub fn end(&self) -> bool {
-        std::mem::take(&mut self.lock().had_pictures)
+        self.lock().liveness.end()
     }
 
     /// Marks that the next picture of each stream does not continue from the last one.
@@ -220,12 +222,15 @@ impl Streams {
 
     /// Publishes a picture from the camera.
     pub fn take_native(&self, picture: Picture) {
-        let codec = picture.codec;
+        let (codec, key) = (picture.codec, picture.key);
         let slot = match codec {
             Codec::Jpeg => &self.jpeg.slot,
             _ => &self.native,
         };
-        slot.publish(picture);
+        if !slot.publish(picture) {
+            self.note_received();
+            return;
+        }
         // Compared first, because reading is cheaper and the codec rarely changes.
         if self.codec() != Some(codec) {
             self.demand.send_modify(|demand| demand.codec = Some(codec));
@@ -234,8 +239,7 @@ impl Streams {
             }
         }
         let mut inner = self.lock();
-        inner.last_picture_at = Instant::now();
-        inner.had_pictures = true;
+        inner.liveness.picture(Instant::now(), key);
         if inner.state != State::Live || inner.last_failure.is_some() {
             let again = inner.state != State::Live;
             inner.state = State::Live;

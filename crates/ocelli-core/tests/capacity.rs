@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 const REASON: &str =
     "its picture is 16000x16000, and the limit is 8192x8192: picture_size in [limits]";
 
-/// Publishes pictures of these sizes, one a second, and then none.
+/// Publishes pictures of these sizes, one per second, and then none.
 struct Sizes {
     codec: Codec,
     sizes: Vec<(u16, u16)>,
@@ -119,7 +119,9 @@ async fn until(hub: &Hub, camera: &Camera, wanted: impl Fn(&State) -> bool) -> S
             return state;
         }
         let changed = timeout(Duration::from_secs(600), changes.changed()).await;
-        changed.expect("another state").expect("the hub is alive");
+        changed
+            .expect("the state changes")
+            .expect("the hub is alive");
     }
 }
 
@@ -143,7 +145,7 @@ async fn a_camera_with_too_large_pictures_fails_with_the_limit_and_others_contin
     let mut waits = large.camera.follow(Quality::Main);
     let state = until(&hub, &large.camera, failed).await;
     assert_eq!(state, State::Failed(REASON.to_owned()));
-    assert!(waits.try_next().is_none(), "it is not sent");
+    assert!(waits.try_next().is_none(), "the picture is not sent");
     sees.next().await;
     assert_eq!(other.camera.status().state, State::Live);
     // Each attempt ends with its first such picture.
@@ -230,7 +232,7 @@ async fn a_rendition_without_demand_is_not_started() {
     drop(waits);
     let state = until(&hub, &camera, |state| !failed(state)).await;
     assert_eq!(state, State::Live);
-    assert_eq!(runs.load(SeqCst), 1, "only the MPEG-1");
+    assert_eq!(runs.load(SeqCst), 1, "only the MPEG-1 rendition");
     assert_eq!(camera.mpeg1_refusal(Quality::Main), None);
     drop(kept);
 }

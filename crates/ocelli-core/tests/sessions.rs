@@ -27,7 +27,7 @@ struct Link {
     device: Arc<Device>,
     own: watch::Sender<usize>,
     teardown: Duration,
-    /// Whether each session breaks off after a picture.
+    /// Whether each session fails after one picture.
     breaks: bool,
 }
 
@@ -63,7 +63,7 @@ impl Source for Link {
                 publisher.publish(Picture::jpeg(FrameBuffer::copy_from(b"jpeg"), None));
                 sleep(Duration::from_millis(100)).await;
                 if self.breaks {
-                    return Err(Failure::new(FailureKind::Ended, "it broke off"));
+                    return Err(Failure::new(FailureKind::Ended, "connection lost"));
                 }
             }
         })
@@ -134,7 +134,7 @@ async fn a_camera_that_is_changed_repeatedly_has_one_session() {
             }
             sleep(Duration::from_millis(change * 37 % 700)).await;
             let changed = stage.camera(&stage.hub, "door", keep);
-            camera = stage.hub.replace(changed).expect("its room");
+            camera = stage.hub.replace(changed).expect("the room exists");
         }
         camera.follow(Quality::Main).next().await;
         assert_eq!(stage.most(), 1, "keep = {keep}");
@@ -192,7 +192,7 @@ async fn the_wait_for_a_session_that_does_not_end_is_limited() {
     stage.opened(1).await;
     let changed = stage.camera(&stage.hub, "door", true);
     let started = Instant::now();
-    let changed = stage.hub.replace(changed).expect("its room");
+    let changed = stage.hub.replace(changed).expect("the room exists");
     assert!(
         started.elapsed().is_zero(),
         "the change itself does not wait"
@@ -219,7 +219,7 @@ async fn a_test_waits_for_sessions_and_reuses_a_watched_stream() {
     assert_eq!(stage.device.opened.load(SeqCst), 1, "the existing session");
     stage.hub.remove(camera.id());
     assert!(stage.hub.camera_at(&endpoint).is_none());
-    // A hub for a test has cameras that are not in the hub.
+    // Cameras of a test hub are not in the main hub, but share its sessions.
     for _ in 0..3 {
         let aside = stage.hub.for_test();
         let tried = stage.camera(&aside, "test", false);

@@ -30,7 +30,7 @@ enum Behaviour {
     RefusesUntil(usize),
     /// Continuous H.264.
     PlaysNative,
-    /// A defect in the source's code.
+    /// Panics, as a defect in the source would.
     Panics,
 }
 
@@ -55,7 +55,7 @@ impl Source for Puppet {
             match self.behaviour {
                 Behaviour::Refuses => return Err(refusal()),
                 Behaviour::RefusesUntil(good) if attempt < good => return Err(refusal()),
-                Behaviour::Panics => panic!("a defect"),
+                Behaviour::Panics => panic!("a defect of the source"),
                 Behaviour::Freezes => {
                     publisher.publish(jpeg());
                     return pending().await;
@@ -161,7 +161,7 @@ impl Stage {
     }
 }
 
-/// Lets every task that can run do so, without time passing.
+/// Runs all ready tasks without advancing the clock.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -169,7 +169,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_viewer_starts_it_and_the_grace_period_keeps_it_running() {
+async fn the_first_viewer_starts_the_upstream_and_the_grace_period_keeps_it_running() {
     let stage = stage(Behaviour::Plays);
     assert_eq!((stage.state(), stage.running()), (State::Idle, 0));
     let mut one = stage.camera.follow(Quality::Main);
@@ -341,7 +341,7 @@ async fn a_native_stream_is_rendered_only_while_jpeg_is_watched() {
     assert_eq!(
         stage.renditions.load(Ordering::SeqCst),
         1,
-        "one for all viewers"
+        "one rendition for all viewers"
     );
     drop((one, two));
     stage.until(|state| *state == State::Idle).await;
@@ -535,7 +535,7 @@ async fn a_replaced_camera_is_stopped_permanently() {
         None,
         false,
     );
-    let new = stage.hub.replace(camera).expect("its place");
+    let new = stage.hub.replace(camera).expect("the camera exists");
     assert!(*stopped.borrow_and_update());
     assert!(Arc::ptr_eq(&stage.hub.cameras()[0], &new));
     settle().await;
@@ -545,6 +545,6 @@ async fn a_replaced_camera_is_stopped_permanently() {
     sleep(Duration::from_secs(5)).await;
     assert_eq!(stage.running.load(Ordering::SeqCst), 0);
     new.follow(Quality::Main).next().await;
-    stage.hub.remove(&id).expect("the new one");
+    stage.hub.remove(&id).expect("the new camera");
     assert!(*new.stopped().borrow());
 }

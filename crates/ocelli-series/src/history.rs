@@ -5,6 +5,7 @@
 //! if it no longer holds a sample for each, so a reader by number gets the exact count of
 //! the samples it missed.
 
+use crate::line::TIMES;
 use crate::thinning::Thinning;
 use crate::{Sample, codec};
 use bytes::Bytes;
@@ -188,6 +189,22 @@ impl History {
         self.packed = 0;
         self.tail_start = self.end();
         self.tail = Vec::new();
+    }
+
+    /// Sets the receipt time of everything that was received while the hub's clock was not
+    /// set (a year before 2000) to `now`. Returns whether there was any.
+    pub(crate) fn date_undated(&mut self, now: u64) -> bool {
+        let undated = |received: u64| (received as f64) < *TIMES.start();
+        let chunks = self.chunks.iter_mut();
+        let mut any = false;
+        // Receipt times never decrease.
+        for chunk in chunks.take_while(|chunk| undated(chunk.received)) {
+            (chunk.received, chunk.saved, any) = (now, false, true);
+        }
+        if self.end() > 0 && undated(self.received) {
+            (self.received, any) = (now, true);
+        }
+        any
     }
 
     /// Discards chunks whose last sample was received before `time`.

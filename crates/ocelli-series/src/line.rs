@@ -15,12 +15,14 @@ pub(crate) fn is_time(x: f64) -> bool {
     TIMES.contains(&x)
 }
 
-/// Reads the line with the series name. Spaces are part of the name.
+/// Reads the line with the series name. Spaces are part of the name; a byte order mark, which
+/// some programs write in front of UTF-8, is not.
 ///
 /// # Errors
 /// Returns an error that describes a valid name.
 pub fn name(line: &[u8]) -> Result<&str, &'static str> {
     let line = without_return(line);
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     if line.is_empty() {
         return Err("the first line is the series' name; it is empty");
     }
@@ -185,6 +187,7 @@ mod tests {
             ("temp", "temp"),
             (" Küche oben \r", " Küche oben "),
             ("GET up", "GET up"),
+            ("\u{feff}temp\r", "temp"),
         ] {
             assert_eq!(name(line.as_bytes()), Ok(read));
         }

@@ -121,10 +121,12 @@ impl Series {
 
     /// Returns the difference in ms between its newest x, if that is a time, and its
     /// receipt time; negative means in the past. It reveals a source whose clock is off or
-    /// that sends late.
+    /// that sends late. `None` if the hub's clock was not set when it was received.
     pub fn clock_offset(&self) -> Option<f64> {
         let newest = self.history.newest().filter(|_| self.is_timed());
-        newest.map(|(x, _)| x - self.history.received() as f64)
+        let received = self.history.received() as f64;
+        let newest = newest.filter(|_| line::is_time(received));
+        newest.map(|(x, _)| x - received)
     }
 
     /// Returns its samples.
@@ -375,6 +377,8 @@ impl Registry {
 
     /// Discards samples that are too old, in a part of the series at each call. Series that
     /// are empty and have no source are deleted.
+    ///
+    /// Samples that were received before the hub's clock was set count from when it was set.
     pub fn sweep(&mut self, now: u64) {
         const PART: usize = 100;
         let before = now.saturating_sub(self.bounds.age);
@@ -389,6 +393,9 @@ impl Registry {
         for (&id, series) in part {
             last = id;
             let held = series.history.held();
+            if line::is_time(now as f64) && series.history.date_undated(now) {
+                series.dirty = true;
+            }
             if series.history.received() < before {
                 series.history.clear();
                 empty.push(id);

@@ -1,6 +1,7 @@
 //! Sources that write samples: counts of their samples and malformed lines.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Maximum length of a malformed line that is displayed, in bytes.
 const MAX_SHOWN: usize = 120;
@@ -14,6 +15,8 @@ pub struct Source {
     pub id: u64,
     /// The series that it writes into.
     pub series: u32,
+    /// The name of the series, as the source sent it.
+    pub name: Arc<str>,
     /// Its address, like `10.0.0.7:51234`.
     pub from: String,
     /// When it started, in ms since the Unix epoch.
@@ -38,12 +41,13 @@ pub struct Sources {
 
 impl Sources {
     /// Adds a source. Returns its number.
-    pub fn begin(&mut self, series: u32, from: String, now: u64) -> u64 {
+    pub fn begin(&mut self, series: u32, name: Arc<str>, from: String, now: u64) -> u64 {
         let id = self.next;
         self.next += 1;
         let source = Source {
             id,
             series,
+            name,
             from,
             since: now,
             samples: 0,

@@ -41,7 +41,7 @@ impl Whole for Cursor {
     }
 }
 
-/// What a viewer has received of each series: its y values in order, and the gaps.
+/// The samples that a viewer has received, by series: the y values in order, and the gaps.
 #[derive(Default)]
 struct Given(BTreeMap<u64, (Vec<f64>, u64)>);
 
@@ -347,7 +347,10 @@ fn the_history_is_narrowed_and_thinned() {
             "{}",
             points.len()
         );
-        assert!(points.iter().any(|point| point[1] == 9), "the extreme");
+        assert!(
+            points.iter().any(|point| point[1] == 9),
+            "the extreme is kept"
+        );
         assert_eq!(points.last().unwrap()[0], 1_700_000_049_999_u64);
         assert!(series.get("gap").is_none() && series.get("xy").is_none());
     }
@@ -385,7 +388,7 @@ fn series_are_limited_in_number_and_deleted_by_age() {
     registry.append(a, &[(2.0, 1.0)], 1400).unwrap();
     registry
         .sources
-        .begin(registry.find("b").unwrap(), "here".into(), 1);
+        .begin(registry.find("b").unwrap(), "b".into(), "here".into(), 1);
     registry.sweep(2000);
     // `a` is new enough, and a source writes into `b`.
     let names: Vec<_> = registry
@@ -403,6 +406,31 @@ fn series_are_limited_in_number_and_deleted_by_age() {
 }
 
 #[test]
+fn samples_received_before_the_clock_was_set_are_kept() {
+    const DAY: u64 = 24 * 3600 * 1000;
+    let mut registry = Registry::new(Bounds::default());
+    let id = registry.open("temp", true).unwrap();
+    let xy = registry.open("sweep", true).unwrap();
+    let now = 1_800_000_000_000;
+    // The source's clock is right. The hub's starts in 1970.
+    let samples: Vec<_> = (0..600).map(|i| ((now + i) as f64, 1.0)).collect();
+    registry.append(id, &samples, 5_000).unwrap();
+    registry.append(xy, &[(1.0, 2.0)], 5_000).unwrap();
+    // A sweep that has reached the end starts again with the next call.
+    let sweep = |registry: &mut Registry, now: u64| (0..2).for_each(|_| registry.sweep(now));
+    sweep(&mut registry, 10_000);
+    assert_eq!(registry.get(id).unwrap().clock_offset(), None);
+    let kept =
+        |registry: &Registry| [id, xy].map(|id| registry.get(id).map(|s| s.history().held()).ok());
+    // The clock is set. The samples' age counts from then.
+    sweep(&mut registry, now);
+    sweep(&mut registry, now + 89 * DAY);
+    assert_eq!(kept(&registry), [Some(600), Some(1)]);
+    sweep(&mut registry, now + 91 * DAY);
+    assert_eq!(kept(&registry), [None, None]);
+}
+
+#[test]
 fn the_samples_of_all_series_together_are_limited() {
     let limits = Bounds {
         all_samples: 40_000,
@@ -416,7 +444,7 @@ fn the_samples_of_all_series_together_are_limited() {
             registry.append(id, &samples, 1).unwrap();
         }
     }
-    // The first ones are reduced to their share when they are swept.
+    // A sweep reduces the first series to their share.
     for now in 0..5 {
         registry.sweep(now);
     }
@@ -425,7 +453,7 @@ fn the_samples_of_all_series_together_are_limited() {
 }
 
 #[test]
-fn a_late_viewer_learns_of_a_deleted_series_after_any_number_of_deletions() {
+fn a_late_viewer_gets_a_deletion_however_many_deletions_follow() {
     let mut registry = Registry::new(Bounds::default());
     let first = registry.open("first", true).unwrap();
     let mut cursor = Cursor::new(Selection::default());
@@ -500,7 +528,7 @@ fn samples_that_arrive_between_two_pieces_are_in_the_next_message() {
             if bound == 100_000 {
                 assert_eq!((ys.len() as u64, gap), (all, 0));
             } else {
-                // The samples missing in the history had been thinned before.
+                // The samples missing from the history were thinned earlier.
                 assert!(ys.len() as u64 + gap <= all);
             }
         }

@@ -46,5 +46,5 @@ pub use hub::{Hub, HubBuilder};
 pub use proc::{Child, children_of, cpu_time, descriptors_of, resident_bytes, threads_of};
 pub use rtsp::{RtspAuth, RtspServer, RtspServerOptions};
 
-/// The result of operations of the blocking peers; the error is a text.
+/// The result of an operation of a blocking peer. The error is a message.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -53,7 +53,7 @@ impl Lines {
     }
 
     /// Waits for the first line from index `from` on that `wanted` accepts. Returns `None` when
-    /// the time is over or the pipe has ended.
+    /// the time is up or the pipe has ended.
     pub fn wait(
         &self,
         from: usize,

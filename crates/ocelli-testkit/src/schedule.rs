@@ -3,7 +3,7 @@
 //! A race test that depends on luck passes on a quiet machine. Here a race is written as actors
 //! whose steps are small functions, and the test runs once for each order of these steps.
 
-/// Decides which actor takes the next step, so that all orders are tried in the end.
+/// Decides which actor takes the next step, so that all orders are tried eventually.
 #[derive(Default)]
 pub struct Schedule {
     /// For each choice of this run: the option taken, and the number of options.

@@ -16,7 +16,7 @@ pub struct Socket {
 
 impl Socket {
     /// Connects and requests `path`; `more` contains additional header lines, each with its
-    /// line end. Silence for `time_limit` is an error, here and later.
+    /// line end. If nothing arrives for `time_limit`, this and later calls fail.
     ///
     /// # Errors
     /// Returns an error if the connection or the upgrade fails.

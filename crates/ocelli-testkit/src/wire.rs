@@ -173,7 +173,7 @@ mod tests {
         let mut bytes = &bytes[..];
         let (server, text) = read(&mut bytes).expect("a frame");
         assert_eq!((server.mask, &text[..]), (None, &b"hi"[..]));
-        let (client, text) = read(&mut bytes).expect("another");
+        let (client, text) = read(&mut bytes).expect("another frame");
         assert_eq!((client.mask, &text[..]), (Some([1, 2, 3, 4]), &b"hi"[..]));
         let endless = [0x82, 127, 0x7F, 255, 255, 255, 255, 255, 255, 255];
         assert!(read(&mut &endless[..]).is_err());

@@ -151,7 +151,7 @@ async fn http_streams_play_in_ffmpeg() {
         let url = camera.url(path);
         let pixels =
             tokio::task::spawn_blocking(move || brightness(&["-f", "mpjpeg", "-i", &url])).await;
-        let pixels = pixels.expect("ffmpeg was run");
+        let pixels = pixels.expect("ffmpeg runs");
         assert_eq!(pixels.len(), 4, "{path}");
         assert_eq!(camera.requests(path), 1);
     }

@@ -23,7 +23,7 @@ async fn frames_are_sent_and_received_unchanged() {
         stream
             .write_all(response.as_bytes())
             .await
-            .expect("the answer");
+            .expect("the response is sent");
         let mut hello = [0; 2 + 4 + 5];
         stream.read_exact(&mut hello).await.expect("a message");
         assert_eq!(hello[..2], [0x81, 0x85]);
@@ -36,7 +36,7 @@ async fn frames_are_sent_and_received_unchanged() {
             .expect("an unmasked message");
         assert_eq!(long[..4], [0x02, 126, 0, 200]);
         let bytes = b"\x89\x00\x81\x02hi\x82\x04\x01aJP\x88\x02\x03\xF1";
-        stream.write_all(bytes).await.expect("frames");
+        stream.write_all(bytes).await.expect("the frames are sent");
     });
     let mut socket = RawSocket::open(address, "/ws/cameras", Some("ocelli.v2")).await;
     socket.send_text("hello").await;
@@ -47,7 +47,11 @@ async fn frames_are_sent_and_received_unchanged() {
         payload: vec![7; 200],
     };
     socket.send(&against_the_rules).await;
-    let ping = socket.next(LIMIT).await.expect("a frame").expect("in time");
+    let ping = socket
+        .next(LIMIT)
+        .await
+        .expect("a frame")
+        .expect("a frame in time");
     assert_eq!((ping.opcode, ping.masked), (9, false));
     assert_eq!(socket.text(LIMIT).await.as_deref(), Some("hi"));
     let message = socket.binary(LIMIT).await.expect("a binary message");
@@ -62,7 +66,7 @@ fn a_v2_message_is_parsed_by_the_contracts_table() {
     message.extend(6u64.to_be_bytes());
     message.extend(7u64.to_be_bytes());
     message.extend(b"\x04doorJPEG");
-    let parsed = V2::parse(&message).expect("it is complete");
+    let parsed = V2::parse(&message).expect("a complete message");
     assert_eq!((parsed.kind, parsed.codec, parsed.flags), (1, 1, 3));
     assert_eq!((parsed.group, parsed.sequence), (4, 5));
     assert_eq!((parsed.captured, parsed.received), (6, 7));

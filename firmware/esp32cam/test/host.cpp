@@ -3,9 +3,9 @@
 //
 //   host ADDRESS PORT PATH KEY JPEG FRAMES
 //
-// Sends FRAMES frames and one stats message, and stays until the hub closes. Each event
-// is a line on standard output. With the single argument `check` it tests device.cpp
-// without a hub and exits with 0 on success.
+// Sends FRAMES frames and one stats message, and stays connected until the hub closes the
+// connection. Each event is a line on standard output. With the single argument `check` it
+// tests device.cpp without a hub and exits with 0 on success.
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -70,7 +70,7 @@ int check() {
   EXPECT(device.state() == State::Ready);
   EXPECT(device.max_fps() == 10 && device.max_frame_bytes() == 1000);
 
-  // Sends at the hub's rate, which is below its own, and does not catch up.
+  // Sends at the hub's rate, which is below the device's, and does not catch up.
   uint32_t sent = 0;
   for (uint32_t now = 200; now < 10200; ++now) {
     if (device.frame_due(now)) {
@@ -82,7 +82,7 @@ int check() {
   device.sent(20000);
   EXPECT(!device.frame_due(20099) && device.frame_due(20100));
 
-  // A frame that is too large is not sent, and the next are compressed more.
+  // A frame that is too large is not sent, and later frames are compressed more.
   EXPECT(device.fits(1000) && device.compression() == 0);
   EXPECT(!device.fits(1001) && device.compression() == 1);
 
@@ -241,7 +241,7 @@ int run(char** arguments) {
   }
   device.connected(now_ms());
   int sent = 0;
-  bool told = false;
+  bool stats_sent = false;
   for (;;) {
     const uint32_t now = now_ms();
     if (device.give_up(now)) {
@@ -256,11 +256,11 @@ int run(char** arguments) {
       ++sent;
     }
     char message[160];
-    const std::size_t length = told ? 0 : device.stats(message, sizeof message, -61, 41232, now);
+    const std::size_t length = stats_sent ? 0 : device.stats(message, sizeof message, -61, 41232, now);
     if (length > 0 && sent == wanted) {
       send_frame(socket, 1, message, length);
-      told = true;
-      std::puts("told");
+      stats_sent = true;
+      std::puts("stats sent");
       std::fflush(stdout);
     }
     pollfd waiting = {socket, POLLIN, 0};

@@ -4,6 +4,7 @@
 use super::Upstream;
 use crate::crashes::Crashes;
 use crate::demand::{Demand, Derived, lapse};
+use crate::liveness::{Verdict, no_picture};
 use crate::session::{EndOnDrop, Ending, Session};
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, RunOnce};
 use crate::state::State;
@@ -14,8 +15,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// A live camera without a picture for this long is reported as stalled.
-const STALL: Duration = Duration::from_secs(3);
 /// Minimum delay before a restart requested by a user.
 const MIN_RETRY_DELAY: Duration = Duration::from_secs(2);
 
@@ -37,8 +36,10 @@ impl Upstream {
     async fn keep_trying(self: &Arc<Self>) {
         let mut crashes = Crashes::default();
         loop {
+            let began = Instant::now();
             let failure = self.attempt().await;
-            self.after_crash(&mut crashes, failure).await;
+            self.after_crash(&mut crashes, failure, began.elapsed())
+                .await;
         }
     }
 
@@ -114,41 +115,34 @@ impl Upstream {
         let streams = &self.streams;
         let patience = self.source.patience();
         // A source with a longer patience delivers pictures at long intervals.
-        let stall = if patience > PATIENCE {
-            patience / 2
-        } else {
-            STALL
-        };
+        let stall = (patience > PATIENCE).then_some(patience / 2);
         loop {
-            let last_picture_at = streams.last_picture_at();
-            sleep_until(last_picture_at + stall).await;
-            let Some(had_pictures) = streams.stalled_since(last_picture_at) else {
-                continue;
+            let next = match streams.check(stall, patience) {
+                Verdict::Wait(next) => next,
+                Verdict::Stalled(quiet, next) => {
+                    self.stalled(no_picture(quiet));
+                    next
+                }
+                Verdict::GiveUp(reason) => return Failure::new(FailureKind::Silent, reason),
             };
-            let reason = no_picture(stall);
-            if had_pictures
-                && streams.set_state(State::Stalled(reason.clone()))
-                && let Some(times) = streams.count_log(|log| &mut log.stalled)
-            {
-                tracing::warn!(camera = %streams.id, state = "stalled", %reason, "stalled{times}");
-            }
-            sleep_until(last_picture_at + patience).await;
-            if streams.last_picture_at() == last_picture_at {
-                let reason = no_picture(patience);
-                let reason = match had_pictures {
-                    true => reason,
-                    false => format!("connected, but {reason}"),
-                };
-                return Failure::new(FailureKind::Silent, reason);
-            }
+            sleep_until(next).await;
         }
     }
 
-    async fn after_crash(&self, crashes: &mut Crashes, failure: Failure) {
+    fn stalled(&self, reason: String) {
+        let streams = &self.streams;
+        if streams.set_state(State::Stalled(reason.clone()))
+            && let Some(times) = streams.count_log(|log| &mut log.stalled)
+        {
+            tracing::warn!(camera = %streams.id, state = "stalled", %reason, "stalled{times}");
+        }
+    }
+
+    async fn after_crash(&self, crashes: &mut Crashes, failure: Failure, lasted: Duration) {
         let streams = &self.streams;
         self.lock().restarts += 1;
         let had_pictures = streams.end();
-        let (failed, wait) = crashes.add(Instant::now(), had_pictures);
+        let (failed, wait) = crashes.add(Instant::now(), had_pictures, lasted);
         streams.note_failure(&failure.reason);
         if failed {
             if let Some(times) = streams.count_log(|log| &mut log.failed) {
@@ -193,10 +187,6 @@ impl Future for Attempt {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.run.as_mut().poll(cx)
     }
-}
-
-fn no_picture(time: Duration) -> String {
-    format!("no picture for {} s", time.as_secs())
 }
 
 /// Runs an attempt in a separate task, so that a defect in it (a panic on the data of some

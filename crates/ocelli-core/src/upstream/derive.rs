@@ -9,6 +9,7 @@ use crate::frame::Codec;
 use crate::source::{Failure, FailureKind, Publisher, Rendition};
 use crate::subscription::Follower;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 impl Upstream {
@@ -55,8 +56,8 @@ impl Upstream {
                 // The rendition used its whole time without a result, and would do so again. A
                 // rendition that made pictures before it stalled is treated as a normal crash.
                 FailureKind::Silent if slot.status().frames == before => (true, crashes.fail()),
-                FailureKind::Silent => crashes.add(Instant::now(), true),
-                _ => crashes.add(Instant::now(), slot.status().fps > 0.0),
+                FailureKind::Silent => crashes.add(Instant::now(), true, Duration::ZERO),
+                _ => crashes.add(Instant::now(), slot.status().fps > 0.0, Duration::ZERO),
             };
             if failed {
                 if let Some(times) = streams.count_log(|log| &mut log.rendition_failed) {

@@ -1,4 +1,4 @@
-//! One attack: what runs, over which transports, and the limits the hub must keep.
+//! One attack: its code, its transports, and the limits that the hub must not exceed.
 
 use super::progress::Progress;
 use super::target::Target;
@@ -41,8 +41,8 @@ pub enum Over {
     Tls,
 }
 
-/// The limits the hub must keep during an attack. Frame rate and `/health` have the same limits
-/// for all attacks.
+/// The limits that the hub must not exceed during an attack. Frame rate and `/health` have the
+/// same limits for all attacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The most that the hub's memory may grow, in bytes.
@@ -92,7 +92,7 @@ pub struct Attack {
     pub short: Option<Transport>,
     /// How long it is measured, in seconds: in the short form and in the full form.
     pub seconds: (f64, f64),
-    /// The limits the hub must keep.
+    /// The limits that the hub must not exceed.
     pub bounds: Bounds,
     /// Runs before the hub's memory is measured.
     pub(super) prepare: Option<Run>,

@@ -74,7 +74,7 @@ pub fn listen(
     None
 }
 
-/// Describes an I/O error in few words, so that equal errors can be counted.
+/// Describes an I/O error in a few words, so that equal errors can be counted.
 pub fn describe_error(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset".to_owned(),

@@ -24,7 +24,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 pub fn attacks() -> Vec<Attack> {
     vec![
-        Attack::new("handshakes", "1,000 TLS handshakes a second", handshakes).over(Over::Tls),
+        Attack::new("handshakes", "1,000 TLS handshakes per second", handshakes).over(Over::Tls),
         Attack::new(
             "handshakes",
             "400 TLS handshakes that stay half open",
@@ -37,7 +37,7 @@ pub fn attacks() -> Vec<Attack> {
 
 /// A ClientHello that can be replayed on any number of connections.
 fn hello(target: &Target) -> Result<Vec<u8>> {
-    let config = target.tls.clone().ok_or("the hub does not speak TLS")?;
+    let config = target.tls.clone().ok_or("the hub does not use TLS")?;
     let mut client = ClientConnection::new(config, ServerName::try_from("localhost")?)?;
     let mut hello = Vec::new();
     client.write_tls(&mut hello)?;

@@ -38,7 +38,7 @@ pub fn attacks() -> Vec<Attack> {
         ("chunks of one byte", Behaviour::Chunks),
         ("empty parts", Behaviour::Parts),
         ("endless headers of a part", Behaviour::PartHeaders),
-        ("50,000 tiny pictures a second", Behaviour::Pictures),
+        ("50,000 tiny pictures per second", Behaviour::Pictures),
     ];
     let usages = [
         ("http", Usage::Watched(CAMERAS)),

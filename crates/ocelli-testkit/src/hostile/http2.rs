@@ -65,7 +65,7 @@ pub fn attacks() -> Vec<Attack> {
             frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 9])
         }),
         ("empty settings", |_, _| frame(SETTINGS, 0, 0, &[])),
-        ("windows that open by one", |_, _| {
+        ("window updates of one byte", |_, _| {
             frame(WINDOW, 0, 0, &1_u32.to_be_bytes())
         }),
         ("endless headers", |target, stream| match stream {
@@ -90,7 +90,7 @@ pub fn attacks() -> Vec<Attack> {
         )
         .over(Over::Tls)
         .short(
-            (!matches!(name, "empty settings" | "windows that open by one"))
+            (!matches!(name, "empty settings" | "window updates of one byte"))
                 .then_some(Transport::Tls),
         )
     });

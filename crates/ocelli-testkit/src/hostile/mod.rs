@@ -9,7 +9,7 @@
 //! - `cameras` (a scripted server), `rtsp`, `http`: hostile cameras.
 //! - `sockets`: WebSocket viewers. `flood`: sending without pause.
 //! - `requests`, `http2`: HTTP clients. `handshakes`: TLS.
-//! - `passwords`, `series`, `devices`, `pictures`: attacks on those.
+//! - `passwords`, `series`, `devices`, `pictures`: attacks on these features.
 //!
 //! Attackers limit their own rates and run at a low priority, so that the measurement shows the hub
 //! and not the competition for processors.

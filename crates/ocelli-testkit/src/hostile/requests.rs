@@ -1,4 +1,4 @@
-//! HTTP/1.1 clients that pipeline requests without end.
+//! HTTP/1.1 clients that pipeline endless requests.
 
 use super::attack::{Attack, MEGABYTE, Transport};
 use super::flood::flood;

@@ -34,13 +34,13 @@ enum Behaviour {
 
 pub fn attacks() -> Vec<Attack> {
     let behaviours = [
-        ("a line without end", Behaviour::Line),
-        ("headers without end", Behaviour::Headers),
+        ("an endless line", Behaviour::Line),
+        ("endless headers", Behaviour::Headers),
         ("a body of 20 GB", Behaviour::Body),
-        ("a fragmented unit without end", Behaviour::Fragments),
-        ("units without end", Behaviour::Units),
+        ("an endless fragmented unit", Behaviour::Fragments),
+        ("endless units", Behaviour::Units),
         ("empty packets", Behaviour::Empty),
-        ("headers without end in mid-stream", Behaviour::Late),
+        ("endless headers in mid-stream", Behaviour::Late),
     ];
     let usages = [(Usage::Watched(1), "watched"), (Usage::Tested, "tested")];
     let all = behaviours

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 const VIEWERS: usize = 120;
-/// The number of series in the history, and the samples of each: as many as fit one message.
+/// The number of series in the history, and the samples of each: as many as fit in one message.
 const SERIES: usize = 40;
 const SAMPLES: usize = 10_000;
 /// The number of sources, and the bytes per second of all of them together.
@@ -47,14 +47,14 @@ pub fn attacks() -> Vec<Attack> {
         })
         .over(Over::Plain)
     };
-    let new = Attack::new("series", "1,000 new series a second", new_series).over(Over::Plain);
+    let new = Attack::new("series", "1,000 new series per second", new_series).over(Over::Plain);
     vec![
         viewers,
         source("lines that are not samples", || {
             b"what is this? 1 2 3\n".repeat(400)
         }),
         source("empty lines", || vec![b'\n'; 8_000]).short(None),
-        source("a name without end", || vec![b'a'; 8_000]),
+        source("an endless name", || vec![b'a'; 8_000]),
         new.bounds(Bounds {
             keeps: true,
             ..Bounds::default()
@@ -71,7 +71,7 @@ fn fill(target: &Target) -> Result<()> {
     for series in 0..SERIES {
         let mut text = format!("history {series}\n");
         for sample in 0..SAMPLES {
-            // Values that compress badly.
+            // Values that compress poorly.
             let value = (sample * 7_919 + series) % 10_007;
             writeln!(
                 text,

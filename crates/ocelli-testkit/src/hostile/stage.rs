@@ -23,7 +23,7 @@ const FEED: Feed = Feed {
     fps: 10,
     picture: Picture::QVGA,
 };
-const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
+const TOKEN: &str = "sk_administrator-token-of-the-attack";
 /// How long an attack runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// How long the cameras may catch up before the undisturbed hub is measured.
@@ -200,8 +200,8 @@ impl Stage {
         })
     }
 
-    /// Runs one attack. If only times were exceeded, the undisturbed hub and the attack are
-    /// measured a second time, because a busy machine is sometimes slow.
+    /// Runs one attack. If only time limits were exceeded, the undisturbed hub and the attack
+    /// are measured a second time, because a busy machine is sometimes slow.
     ///
     /// # Errors
     /// Returns an error if the preparation failed or the hub exited.
@@ -218,7 +218,7 @@ impl Stage {
         Ok(outcome)
     }
 
-    /// Runs the attack once. Also returns whether times were exceeded.
+    /// Runs the attack once. Also returns whether time limits were exceeded.
     fn attempt(&mut self, attack: &Attack) -> Result<(Outcome, bool)> {
         let none = Progress::default();
         let run = &self.running;
@@ -339,14 +339,18 @@ fn exceeded(attack: &Attack, growth: u64, children: (usize, u64)) -> Vec<String>
     let mut faults = Vec::new();
     let mut bound = |what: &str, is: u64, most: u64| {
         if is > most {
-            faults.push(format!("{what}: {is}, where {most} is the most"));
+            faults.push(format!("{what}: {is}, the limit is {most}"));
         }
     };
     let megabytes = |bytes: u64| bytes / MEGABYTE;
-    bound("MB more", megabytes(growth), megabytes(bounds.growth));
+    bound(
+        "MB of memory growth",
+        megabytes(growth),
+        megabytes(bounds.growth),
+    );
     bound("child processes", children.0 as u64, bounds.children as u64);
     let (is, most) = (megabytes(children.1), megabytes(bounds.children_bytes));
-    bound("MB of child processes", is, most);
+    bound("MB of memory in child processes", is, most);
     faults
 }
 
@@ -378,7 +382,7 @@ impl Running {
             format!("the hub did not start ({status:?}):\n{}", line.join("\n"))
         })?;
         let line = hub.wait_stderr("samples over TCP on ", TIMEOUT);
-        let line = line.ok_or("the hub does not log its port for samples")?;
+        let line = line.ok_or("the hub did not log its port for samples")?;
         let samples: SocketAddr = line.rsplit(' ').next().unwrap_or_default().parse()?;
         let mut target = Target::new(hub.addr(), samples, feed.address());
         target.cameras = FEED.cameras;

@@ -1,7 +1,7 @@
 //! The layers of the code: no modules import each other in a loop, and no crate uses one above
 //! it.
 //!
-//! The compiler refuses loops between crates, but neither upward dependencies nor loops between
+//! The compiler rejects loops between crates, but neither upward dependencies nor loops between
 //! the modules of a crate.
 
 #![allow(

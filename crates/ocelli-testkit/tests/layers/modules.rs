@@ -1,6 +1,6 @@
 //! The import graph of a crate's modules, read from the sources.
 //!
-//! A file is a node of the graph. An import leads to the file that defines the name, also if it
+//! A file is a node of the graph. An import leads to the file that defines the name, even if it
 //! is written as the path of a re-export: a module that only declares and re-exports its
 //! children imports nothing, and does not count as defining the names it re-exports. A child
 //! that uses items defined by its parent imports the parent.
@@ -14,7 +14,7 @@ pub type Graph = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
 
 type Names = Vec<String>;
 
-/// What a `use` imports.
+/// One import of a `use`.
 struct Import {
     path: Names,
     public: bool,

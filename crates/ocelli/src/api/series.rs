@@ -108,7 +108,8 @@ pub struct SourceView {
     id: u64,
     /// The id of the series that it writes to.
     series: u32,
-    /// The name of that series; null if it was deleted.
+    /// The name of that series; null if it was deleted. The name that the source sent if it
+    /// has sent no sample, because a series without samples is not kept.
     name: Option<String>,
     /// The address of the source.
     from: String,
@@ -127,11 +128,13 @@ pub struct SourceView {
 impl SourceView {
     fn of(source: &Source, registry: &Registry) -> Self {
         let series = registry.get(source.series).ok();
+        let name = series.map(|series| series.name().to_owned());
+        let sent = || (source.samples == 0).then(|| source.name.to_string());
         let ended = source.ended.as_ref();
         Self {
             id: source.id,
             series: source.series,
-            name: series.map(|series| series.name().to_owned()),
+            name: name.or_else(sent),
             from: source.from.clone(),
             since: source.since,
             points: source.samples,

@@ -73,7 +73,7 @@ enum Command {
     /// Simulate a fleet of devices that push pictures, to test a hub under load.
     ///
     /// The hub's token is taken from OCELLI_TOKEN. Exit code 0: all devices were connected at the
-    /// end, or --chaos was given.
+    /// end (with --chaos: if the hub still answered).
     Simulate(Simulate),
     /// Print the reference of sources and configuration, as in docs.
     #[command(hide = true)]

@@ -90,7 +90,15 @@ impl Telemetry {
                 stopped.cancelled().await;
                 if let Some(saving) = saving {
                     // The last samples are stored, within a time limit in case the disk hangs.
-                    let _ = tokio::time::timeout(CLOSE_TIMEOUT, saving).await;
+                    if tokio::time::timeout(CLOSE_TIMEOUT, saving).await.is_err() {
+                        tracing::warn!(
+                            "telemetry: the disk did not store the last samples within {} s; \
+                             {} may be incomplete. Keep it together with the file beside it \
+                             that ends in -wal",
+                            CLOSE_TIMEOUT.as_secs(),
+                            store::FILE
+                        );
+                    }
                 }
             });
             runtime.shutdown_background();

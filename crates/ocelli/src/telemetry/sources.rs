@@ -83,14 +83,19 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
         Ok(()) => source.finish(&mut shared.registry()),
         other => other,
     };
+    // The sender has sent everything, so an answer can't cost it a line.
+    let ended = ended.and_then(|()| match source.nothing_valid(&mut shared.registry()) {
+        Some(reason) => Err(End::Refused(reason)),
+        None => Ok(()),
+    });
     let reason = match &ended {
         Ok(()) => "it closed the connection",
         Err(End::Broken(error)) => &format!("the connection broke: {error}"),
-        Err(End::RegistryError(reason)) => reason,
+        Err(End::Refused(reason)) => reason,
     };
     source.end(&mut shared.registry(), reason);
     shared.wake_viewers();
-    if let Err(End::RegistryError(reason)) = ended {
+    if let Err(End::Refused(reason)) = ended {
         tracing::warn!(%peer, %reason, "source of samples refused");
         refuse(stream, &reason).await;
     }
@@ -99,7 +104,7 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
 /// Why a source ends early.
 enum End {
     Broken(io::Error),
-    RegistryError(String),
+    Refused(String),
 }
 
 async fn read(
@@ -115,7 +120,7 @@ async fn read(
             let readable = tokio::time::timeout(NAME_TIMEOUT, stream.readable()).await;
             let Ok(readable) = readable else {
                 let reason = "no name within a minute; send the series' name as the first line";
-                return Err(End::RegistryError(reason.to_owned()));
+                return Err(End::Refused(reason.to_owned()));
             };
             readable.map_err(End::Broken)?;
         }
@@ -135,7 +140,7 @@ async fn read(
             return ended;
         }
         let ready = budget.ready().await;
-        ready.map_err(|exceeded| End::RegistryError(exceeded.to_string()))?;
+        ready.map_err(|exceeded| End::Refused(exceeded.to_string()))?;
     }
 }
 
@@ -207,7 +212,7 @@ impl Writer {
         self.store(&mut registry, samples, parsed)?;
         fed.map_err(|TooLong| {
             let message = format!("a line may have at most {} bytes", line::LINE_LIMIT);
-            End::RegistryError(message)
+            End::Refused(message)
         })
     }
 
@@ -227,9 +232,9 @@ impl Writer {
         samples: &[Sample],
         parsed: ParsedLines,
     ) -> Result<(), End> {
-        let refused = |refused: RegistryError| End::RegistryError(refused.to_string());
+        let refused = |refused: RegistryError| End::Refused(refused.to_string());
         if let Some(fault) = parsed.fault {
-            return Err(End::RegistryError(fault));
+            return Err(End::Refused(fault));
         }
         let Some(name) = &self.name else {
             return Ok(());
@@ -244,7 +249,8 @@ impl Writer {
                 if let Some((_, old)) = self.ids {
                     registry.sources.end(old, now, "its series was deleted");
                 }
-                let source = registry.sources.begin(series, self.from.clone(), now);
+                let name = name.as_str().into();
+                let source = registry.sources.begin(series, name, self.from.clone(), now);
                 *self.ids.insert((series, source))
             }
         };
@@ -260,6 +266,20 @@ impl Writer {
             registry.malformed(series, parsed.malformed, last);
         }
         Ok(())
+    }
+
+    /// Returns what is wrong if the source has sent lines, but not one sample.
+    fn nothing_valid(&self, registry: &mut Registry) -> Option<String> {
+        let (_, source) = self.ids?;
+        let source = registry.sources.get(source)?;
+        let last = source.last_malformed.as_ref()?;
+        (source.samples == 0).then(|| {
+            format!(
+                "none of the {} lines after the name is a sample; the last one is {last:?}. \
+                 A line should be two numbers, like \"1700000000000 21.5\"",
+                source.malformed
+            )
+        })
     }
 
     fn end(&mut self, registry: &mut Registry, reason: &str) {
@@ -304,7 +324,7 @@ impl Writer {
         self.end(registry, "the request was complete");
         match (store, series) {
             (Ok(()), Some(series)) => Ok((series, count, malformed, last)),
-            (Err(End::RegistryError(reason)), _) => Err(reason),
+            (Err(End::Refused(reason)), _) => Err(reason),
             (_, _) => Err("the samples were not stored".to_owned()),
         }
     }

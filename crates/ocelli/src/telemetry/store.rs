@@ -22,7 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// The file in the data directory.
-const FILE: &str = "series.db";
+pub const FILE: &str = "series.db";
 /// How often new data is written.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// The delay before another try after a failed write.
@@ -59,6 +59,8 @@ type SaveRequest = (Saving, oneshot::Sender<Result<(), String>>);
 /// Handle to the store's thread.
 pub struct Store {
     requests: mpsc::Sender<SaveRequest>,
+    /// Receives the result of closing the file, which happens when `requests` is dropped.
+    closed: oneshot::Receiver<Result<(), String>>,
     path: String,
 }
 
@@ -69,20 +71,23 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
     let opened = prepare(data, &path).and_then(|connection| {
         read(&connection, &mut shared.registry())?;
         let (requests, mut received) = mpsc::channel::<SaveRequest>(1);
+        let (close, closed) = oneshot::channel();
         let mut connection = connection;
         let body = move || {
             while let Some((saving, result_sender)) = received.blocking_recv() {
                 let done = write(&mut connection, &saving).map_err(|error| error.to_string());
                 let _ = result_sender.send(done);
             }
+            let _ = close.send(checkpoint(connection).map_err(|error| error.to_string()));
         };
         let thread = std::thread::Builder::new().name("series".to_owned());
         thread.spawn(body)?;
-        Ok(requests)
+        Ok((requests, closed))
     });
     match opened {
-        Ok(requests) => Some(Store {
+        Ok((requests, closed)) => Some(Store {
             requests,
+            closed,
             path: path.display().to_string(),
         }),
         Err(error) => {
@@ -224,6 +229,21 @@ fn write(connection: &mut Connection, saving: &Saving) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// Moves everything from the write-ahead log into the file, so that a copy of the file alone
+/// is complete, and closes it.
+fn checkpoint(connection: Connection) -> rusqlite::Result<()> {
+    let busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        // Impossible while the lock is exclusive, but the result must not pass as complete.
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            None,
+        ));
+    }
+    connection.close().map_err(|(_, error)| error)
+}
+
 /// The result of a write.
 enum SaveResult {
     Saved { bytes: usize },
@@ -300,10 +320,27 @@ impl Store {
                 }
             }
             if last {
-                return;
+                return self.close().await;
             }
         }
     }
+
+    /// Closes the file. Waits until it is complete.
+    async fn close(self) {
+        drop(self.requests);
+        let closed = self.closed.await;
+        if let Err(error) = closed.unwrap_or_else(|_| Err("its thread has ended".to_owned())) {
+            tracing::warn!("{}", incomplete(&self.path, &error));
+        }
+    }
+}
+
+/// Returns the warning for a file that could not be completed when the hub stopped.
+fn incomplete(path: &str, error: &str) -> String {
+    format!(
+        "telemetry: {path} is incomplete: {error}. Part of the series is in {path}-wal; keep both \
+         files together. The next start of the hub reads both"
+    )
 }
 
 #[cfg(test)]

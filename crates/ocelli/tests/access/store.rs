@@ -70,7 +70,7 @@ async fn apps_and_tokens_survive_a_restart() {
     let token = call(first.addr(), "POST /api/v1/tokens", ADMIN, body).await;
     let token = token.json()["data"]["token"].clone();
     let token = token.as_str().expect("a token").to_owned();
-    let ended = first.terminate(TIMEOUT).expect("it ends");
+    let ended = first.terminate(TIMEOUT).expect("the hub exits");
     assert!(ended.0.success());
 
     let second = hub(&data);
@@ -197,7 +197,7 @@ async fn tokens_created_while_a_hub_runs_are_valid_until_revoked() {
 async fn assert_cameras_play(data: &Path, word: &str) {
     let hub = hub(data);
     let line = hub.wait_stderr("can't be used", TIMEOUT);
-    let line = line.expect("a line on the log");
+    let line = line.expect("a log line");
     assert!(line.contains(word), "{line}");
     let frame = get(hub.addr(), "/live/live/cam1/frame.jpg").await;
     assert_eq!(frame.status(), 200, "{frame:?}");
@@ -340,7 +340,7 @@ async fn a_deleted_database_file_is_noticed_at_once() {
     assert_eq!(made.status(), 201, "{made:?}");
 
     let (file, aside) = (data.join("ocelli.db"), dir.0.join("aside.db"));
-    fs::rename(&file, &aside).expect("it moves");
+    fs::rename(&file, &aside).expect("the file is moved");
     assert_only_the_store_fails(&hub, &mut wall, "ocelli.db").await;
     let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await;
     assert_eq!(
@@ -354,7 +354,7 @@ async fn a_deleted_database_file_is_noticed_at_once() {
     let refused = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
     refused.is_problem(503, "replaced");
 
-    fs::rename(&aside, &file).expect("it moves back");
+    fs::rename(&aside, &file).expect("the file is moved back");
     let tokens = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
     assert_eq!(tokens.status(), 200, "{tokens:?}");
     let line = hub.wait_stderr("the store works again", TIMEOUT);
@@ -387,7 +387,7 @@ async fn a_full_disk_fails_only_the_changes_that_must_be_stored() {
         assert!(kept < 1000, "the limit had no effect");
     }
     assert_only_the_store_fails(&small, &mut wall, "the store's file").await;
-    let ended = small.terminate(TIMEOUT).expect("it ends");
+    let ended = small.terminate(TIMEOUT).expect("the hub exits");
     assert!(ended.0.success());
 
     let hub = hub(&data);

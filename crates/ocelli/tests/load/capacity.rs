@@ -1,5 +1,5 @@
-//! Small pictures that are expensive to decode, and child processes and their limits: with
-//! real devices, programs and ffmpeg.
+//! Limits on media processing, with real devices, programs and ffmpeg: small pictures that are
+//! expensive to decode, and child processes.
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
@@ -119,10 +119,7 @@ async fn until(hub: &ocelli_core::Hub, camera: &Camera, wanted: impl Fn(&State) 
             return state;
         }
         let changed = timeout_at(deadline, changes.changed()).await;
-        assert!(
-            changed.is_ok(),
-            "the wanted state did not come; last seen: {state:?}"
-        );
+        assert!(changed.is_ok(), "timed out; last state: {state:?}");
     }
 }
 
@@ -174,7 +171,9 @@ async fn jsmpeg(hub: &Hub, room: &str) -> Socket {
 /// Returns the next message, or the code and the reason of the close.
 async fn next(socket: &mut Socket) -> Result<Vec<u8>, (u16, String)> {
     loop {
-        let message = timeout(TIMEOUT, socket.next()).await.expect("in time");
+        let message = timeout(TIMEOUT, socket.next())
+            .await
+            .expect("a message in time");
         match message.expect("an open socket").unwrap() {
             Message::Binary(bytes) => return Ok(bytes.to_vec()),
             Message::Close(Some(frame)) => {
@@ -197,7 +196,7 @@ async fn a_pushed_decompression_bomb_is_counted_reported_and_not_decoded() {
     let mut viewer = jsmpeg(&hub, "cam1").await;
     let good = picture(1);
     device.show(good.clone()).await;
-    next(&mut viewer).await.expect("its header");
+    next(&mut viewer).await.expect("the stream header");
     next(&mut viewer).await.expect("a picture");
     let bomb = Bytes::from(memory_bomb());
     for _ in 0..10 {
@@ -313,11 +312,11 @@ async fn ffmpeg_is_killed_when_a_picture_takes_too_long() {
             changes.changed().await.unwrap();
         }
     });
-    let reason = reason.await.expect("in time");
+    let reason = reason.await.expect("a failure in time");
     let expected = "ffmpeg made no picture from the camera's stream within 0.3 s \
                     (picture_time in [limits])";
     assert_eq!(reason, expected);
-    eventually("it is killed", || ffmpegs("801000").is_empty()).await;
+    eventually("ffmpeg is killed", || ffmpegs("801000").is_empty()).await;
     assert_eq!(hub.capacity().mpeg1_renditions().running(), 0);
     let failed = matches!(camera.status().state, State::Failed(_));
     assert!(!failed, "its JPEG still works");
@@ -401,7 +400,7 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
     let mut viewers = Vec::new();
     for room in ["one", "two", "one"] {
         let mut viewer = jsmpeg(&hub, room).await;
-        next(&mut viewer).await.expect("its header");
+        next(&mut viewer).await.expect("the stream header");
         next(&mut viewer).await.expect("a picture");
         viewers.push(viewer);
     }
@@ -433,8 +432,8 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
             Ok(_) => break,
             Err((code, reason)) => assert_eq!(code, 1013, "{reason}"),
         }
-        // A refused viewer tries again; no event signals when it may.
-        assert!(started.elapsed() < TIMEOUT, "never");
+        // A refused viewer must retry, because no event announces a free place.
+        assert!(started.elapsed() < TIMEOUT, "timed out");
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }

@@ -40,7 +40,7 @@ fn create_keys(data: &Path, count: usize) -> Vec<Key> {
     made
 }
 
-/// Connects all devices at once, and has each show a picture.
+/// Connects all devices at once, and sends a picture from each.
 async fn storm(hub: SocketAddr, keys: &[Key]) -> Vec<Device> {
     let mut coming = JoinSet::new();
     for (number, key) in keys.iter().cloned().enumerate() {
@@ -52,7 +52,7 @@ async fn storm(hub: SocketAddr, keys: &[Key]) -> Vec<Device> {
     }
     tokio::time::timeout(Duration::from_secs(60), coming.join_all())
         .await
-        .expect("all of them")
+        .expect("all devices connect in time")
 }
 
 /// Waits until this many cameras are live.
@@ -85,11 +85,11 @@ async fn six_hundred_devices_reconnect_at_once_twice() {
     live(address, COUNT).await;
     first.signal(rustix::process::Signal::KILL);
     drop((first, devices));
-    // The hub is back, and so are all devices.
+    // The hub restarts, and all devices reconnect.
     let second = keeping_on(&data, &address.to_string());
     let mut devices = storm(address, &keys).await;
     live(address, COUNT).await;
-    // Each connects again without having disconnected.
+    // Each connects again while its old connection is still open.
     let again = storm(address, &keys).await;
     live(address, COUNT).await;
     for device in &mut devices {

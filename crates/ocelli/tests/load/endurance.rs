@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// One viewer's visit. Cameras die all the time, so no wait is long.
+/// One viewer's visit. Cameras die all the time, so each wait is short.
 async fn visit(address: SocketAddr, number: usize) {
     let brief = Duration::from_millis(300 + 60 * (number as u64 % 10));
     let watch = |mut wall: Wall| async move {
@@ -124,7 +124,7 @@ async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
             let _ = timeout(Duration::from_millis(300), async {
                 loop {
                     let next = wall.next(Duration::from_secs(5)).await;
-                    next.expect("something each second")
+                    next.expect("a message every second")
                         .expect("an open socket");
                 }
             })
@@ -132,7 +132,7 @@ async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
         }
     });
     for lane in crowd {
-        lane.await.expect("the visit succeeds");
+        lane.await.expect("the visits succeed");
     }
     done.store(true, Ordering::SeqCst);
     assert!(

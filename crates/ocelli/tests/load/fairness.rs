@@ -113,7 +113,7 @@ async fn stalled_viewers_do_not_delay_others() {
     for viewer in counting {
         let (dropped, seconds, _wall) = viewer.await.unwrap();
         assert!(dropped <= 3, "{dropped} of 120 dropped");
-        assert!(seconds < 8.0, "120 frames at 20 a second: {seconds} s");
+        assert!(seconds < 8.0, "120 frames at 20 fps took {seconds} s");
     }
     let after = hub.resident_bytes();
     let grown = after.saturating_sub(before) / 1024;
@@ -123,11 +123,11 @@ async fn stalled_viewers_do_not_delay_others() {
 }
 
 #[tokio::test]
-async fn all_viewers_share_one_upstream_with_ten_seconds_of_grace() {
+async fn all_viewers_share_one_upstream_with_a_ten_second_grace_period() {
     let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
-    assert_eq!(camera.requests("mjpeg"), 0, "nobody watches");
+    assert_eq!(camera.requests("mjpeg"), 0, "there are no viewers");
     let mut walls = Vec::new();
     for _ in 0..5 {
         let mut plain = Wall::plain(hub.addr()).await;
@@ -171,7 +171,7 @@ async fn all_viewers_share_one_upstream_with_ten_seconds_of_grace() {
 }
 
 #[tokio::test]
-async fn a_snapshot_also_has_ten_seconds_of_grace() {
+async fn a_snapshot_also_has_a_ten_second_grace_period() {
     let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
@@ -219,8 +219,5 @@ async fn a_flood_of_commands_does_not_delay_others() {
         frames += 1;
     }
     let fps = f64::from(frames) / started.elapsed().as_secs_f64();
-    assert!(
-        fps > 16.0,
-        "{fps:.1} of 20 a second, {longest:?} between two"
-    );
+    assert!(fps > 16.0, "{fps:.1} of 20 fps, longest gap {longest:?}");
 }

@@ -1,4 +1,4 @@
-//! RTSP cameras that send without end, or read nothing: each attempt ends with its reason after
+//! RTSP cameras that send endlessly or read nothing: each attempt ends with its reason after
 //! a bounded number of bytes, and another camera of the hub continues.
 
 use super::ALONE;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 const MIB: u64 = 1 << 20;
-/// The most that is skipped while waiting for the response to TEARDOWN.
+/// The most bytes that are skipped while waiting for the response to TEARDOWN.
 const AFTER: u64 = 5 * MIB;
-/// The longest gap of the other camera that is acceptable on a busy machine.
+/// The longest acceptable gap of the other camera, on a busy machine.
 const LONGEST: Duration = Duration::from_secs(2);
 /// Frame rate of the other camera.
 const FPS: u64 = 10;
@@ -68,7 +68,7 @@ async fn until(
     let mut other = other.follow(ocelli_core::Quality::Main);
     timeout(TIMEOUT, other.next())
         .await
-        .expect("a picture of it");
+        .expect("a picture of the other camera");
     let _viewer = watched.watch();
     let mut changes = watched.hub.changes();
     let deadline = Instant::now() + TIMEOUT;
@@ -80,7 +80,7 @@ async fn until(
                 last = Instant::now();
             }
             _ = changes.changed() => {}
-            () = tokio::time::sleep_until(deadline) => panic!("it did not end: {:?}", watched.camera.status()),
+            () = tokio::time::sleep_until(deadline) => panic!("the attempt did not end: {:?}", watched.camera.status()),
         }
         let status = watched.camera.status();
         if ended(&status) {
@@ -90,7 +90,7 @@ async fn until(
     longest = longest.max(last.elapsed());
     drop(watched);
     // The connection is closed by now; the camera notices at its next write.
-    eventually("the connection's end", || {
+    eventually("the connection ends", || {
         hostile.most.load(Ordering::Relaxed) > 0
     })
     .await;
@@ -116,7 +116,7 @@ impl Outcome {
         assert!(reason.contains(words), "{words:?} in: {reason}");
         assert!(
             *taken <= most + kernel() + AFTER,
-            "{taken} bytes were taken: {reason}"
+            "{taken} bytes were accepted: {reason}"
         );
         assert!(*longest < LONGEST, "the other camera waited {longest:?}");
     }
@@ -270,7 +270,7 @@ async fn packets_too_short_for_rtp_are_refused() {
     }
 }
 
-/// Packets without a picture are ended by the watchdog or by the budget.
+/// The watchdog or the budget ends a stream of packets without a picture.
 #[tokio::test]
 async fn packets_without_a_picture_are_limited() {
     let report = [&[b'$', 1, 0, 28, 0x80, 200, 0, 6][..], &[0; 24]].concat();

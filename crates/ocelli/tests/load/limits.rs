@@ -66,7 +66,7 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
     let mut held = Vec::new();
     for _ in 0..9 {
         let mut socket = RawSocket::connect(hub.addr()).await;
-        // A connection that has been served keeps its place.
+        // An idle connection still counts after its response.
         let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
         socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
@@ -88,7 +88,7 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
     held[0].send_raw(request.as_bytes()).await;
     let head = held[0].head().await;
     assert_eq!(head.expect("the open connections stay").status, 200);
-    // A disconnect makes room for another client.
+    // After a disconnect, another client can connect.
     drop(held.pop());
     let answered = async {
         loop {
@@ -102,7 +102,7 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
             }
         }
     };
-    let metrics = timeout(TIMEOUT, answered).await.expect("a place");
+    let metrics = timeout(TIMEOUT, answered).await.expect("a free connection");
     let refused = metrics
         .lines()
         .find_map(|row| row.strip_prefix("ocelli_refused_total{reason=\"connections\"} "));
@@ -147,7 +147,7 @@ async fn an_endless_header_ends_only_its_own_connection() {
         slow.write_all(begin.as_bytes()).await.unwrap();
         attack.spawn(async move {
             let (mut hears, mut says) = slow.split();
-            // A byte from time to time does not extend the timeout.
+            // An occasional byte does not extend the timeout.
             let says = async {
                 while says.write_all(b"a").await.is_ok() {
                     sleep(Duration::from_millis(100)).await;
@@ -193,7 +193,11 @@ async fn an_idle_connection_is_closed() {
     socket.write_all(request.as_bytes()).await.unwrap();
     let output_text = read_all(&mut socket).await;
     assert!(output_text.starts_with("HTTP/1.1 200 "), "{output_text}");
-    assert_eq!(refused(&hub, "header_timeout").await, 0, "it was only idle");
+    assert_eq!(
+        refused(&hub, "header_timeout").await,
+        0,
+        "an idle connection is not counted"
+    );
     is_live(&mut wall).await;
 }
 

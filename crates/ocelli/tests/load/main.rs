@@ -1,4 +1,4 @@
-//! Load and hostile conditions: attacks, crowds, slow viewers, large pictures.
+//! Load and hostile conditions: attacks, many clients, slow viewers, large pictures.
 //!
 //! These tests load the machine, or measure times and memory that a loaded machine changes, so
 //! they run one at a time: each holds [`ALONE`]. Tests that may run in parallel belong in the

@@ -168,7 +168,7 @@ async fn an_endless_part_does_not_fill_the_memory() {
     let _viewer = watched.watch();
     let before = resident_bytes(std::process::id());
     let started = Instant::now();
-    eventually("four seconds", || {
+    eventually("four seconds have passed", || {
         started.elapsed() > Duration::from_secs(4)
     })
     .await;

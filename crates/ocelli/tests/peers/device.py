@@ -1,7 +1,7 @@
 """A complete device session with Python's websockets, an independent client.
 
-Called with the hub's host and port, an administrator's token and a JPEG file; exits
-with 0 if everything is as documented, else reports the difference.
+Arguments: the hub's host and port, an administrator's token, a JPEG file. Exits with 0
+if the hub behaves as documented, otherwise reports the first difference.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ def connect(url, headers=None, **options):
 
 async def closed(socket):
     """Returns the hub's last error and its close code."""
-    said = None
+    code = None
     try:
         while True:
-            told = json.loads(await asyncio.wait_for(socket.recv(), 10))
-            if told["type"] == "error":
-                said = told["code"]
+            message = json.loads(await asyncio.wait_for(socket.recv(), 10))
+            if message["type"] == "error":
+                code = message["code"]
     except websockets.exceptions.ConnectionClosed as end:
-        return said, end.rcvd.code if hasattr(end, "rcvd") else end.code
+        return code, end.rcvd.code if hasattr(end, "rcvd") else end.code
 
 
 def is_(found, wanted):
@@ -121,10 +121,10 @@ async def story():
         for _ in range(300):
             await device.send(JPEG)
         while True:
-            told = call("GET", f"{app}/ws-ingest")["data"][0]["device"]
-            if told["frames"] + told["aboveRate"] == 300:
+            counts = call("GET", f"{app}/ws-ingest")["data"][0]["device"]
+            if counts["frames"] + counts["aboveRate"] == 300:
                 break
-        assert told["aboveRate"] > 200, told
+        assert counts["aboveRate"] > 200, counts
 
         # The wrong room, with a valid key.
         async with connect(key["wsUrl"].replace("live-story", "live-other"), bearer) as other:

@@ -21,7 +21,7 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("timeout");
     command.arg("10").arg(OCELLI).args(arguments);
     command.current_dir(directory).stdin(Stdio::null());
-    command.output().expect("it runs")
+    command.output().expect("the program runs")
 }
 
 fn fails(directory: &Path, arguments: &[&str], code: i32, word: &str) -> String {
@@ -47,7 +47,9 @@ async fn one_line_on_standard_output_states_where_it_listens() {
     let address = hub.addr();
     assert_ne!(address.port(), 0, "the real port");
     assert_eq!(get(address, "/health").await.status(), 200);
-    let (status, took) = hub.terminate(Duration::from_secs(5)).expect("an end");
+    let (status, took) = hub
+        .terminate(Duration::from_secs(5))
+        .expect("the hub exits");
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(hub.stdout(), [format!("listening on http://{address}")]);
@@ -109,7 +111,7 @@ async fn without_arguments_it_runs_the_folders_file_or_a_demo() {
     let mut hub = Hub::builder(OCELLI).directory(&dir.0).start();
     assert_eq!(ids(&hub).await, ["mine"]);
     hub.signal(Signal::INT);
-    let status = hub.wait(Duration::from_secs(3)).expect("an end");
+    let status = hub.wait(Duration::from_secs(3)).expect("the hub exits");
     assert_eq!(status.code(), Some(0), "a requested stop is a success");
 }
 
@@ -244,7 +246,10 @@ fn with_blocked_output(
     command.args(["--log-format", format]);
     command.args([PATTERN, "refused=http://127.0.0.1:9/x"]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
-    command.stderr(Stdio::null()).spawn().expect("it runs")
+    command
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs")
 }
 
 #[tokio::test]

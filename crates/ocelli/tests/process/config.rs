@@ -7,7 +7,7 @@ use std::path::Path;
 /// Returns what `ocelli check-config` would print for this text.
 fn fault(text: &str) -> String {
     match Config::parse(text) {
-        Ok(_) => panic!("taken: {text}"),
+        Ok(_) => panic!("accepted: {text}"),
         Err(error) => FileError::locate(Path::new("ocelli.toml"), text, error).to_string(),
     }
 }
@@ -61,7 +61,7 @@ fn a_complete_file_is_read() {
 }
 
 #[test]
-fn an_unknown_key_is_shown_with_its_line_column_and_the_nearest() {
+fn an_unknown_key_is_reported_with_line_column_and_a_suggestion() {
     let text = "[[camera]]\nid = \"door\"\nsorce = \"pattern:\"\nsource = \"pattern:\"\n";
     assert_eq!(
         fault(text),
@@ -161,7 +161,7 @@ fn tls_hosts_and_proxies_are_read_and_their_errors_are_named() {
         key = "privkey.pem"
         "#,
     );
-    let config = config.expect("a good file");
+    let config = config.expect("a valid file");
     let url = config.public_url.expect("a URL");
     assert_eq!(url.origin(), "https://cams.example");
     let proxy = "10.9.8.7".parse().expect("an address");

@@ -1,4 +1,4 @@
-//! `ocelli doctor` against servers with one deliberate fault each, written on a bare socket,
+//! `ocelli doctor` against servers with one deliberate fault each, written on a raw socket,
 //! and against the hub, which has none.
 
 use crate::support::doctor::{DoctorOutput, doctor, header, right, server};
@@ -37,8 +37,8 @@ fn sha1_base64(text: &str) -> String {
         .take()
         .expect("a pipe")
         .write_all(text.as_bytes())
-        .expect("taken");
-    let output = child.wait_with_output().expect("its end");
+        .expect("openssl reads its input");
+    let output = child.wait_with_output().expect("openssl exits");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

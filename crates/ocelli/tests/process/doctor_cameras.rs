@@ -166,7 +166,7 @@ fn this_machine_is_checked() {
         .arg("doctor")
         .env("PATH", "/nowhere")
         .output();
-    let doctor_output = DoctorOutput::of(&output.expect("it runs"));
+    let doctor_output = DoctorOutput::of(&output.expect("the program runs"));
     doctor_output.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
 
     // The port check uses the address from the configuration.
@@ -174,11 +174,11 @@ fn this_machine_is_checked() {
     let taken = held.local_addr().expect("its address");
     let dir = Dir::new("doctor");
     let config = dir.0.join("ocelli.toml");
-    let path = config.to_str().expect("text");
-    std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("written");
+    let path = config.to_str().expect("a UTF-8 path");
+    std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("the file is written");
     let doctor_output = doctor(&["--config", path]);
     let words = format!("Another program already listens on {taken}");
     doctor_output.warns("port", &[&words]);
-    std::fs::write(&config, "lisen = 1\n").expect("written");
+    std::fs::write(&config, "lisen = 1\n").expect("the file is written");
     doctor(&["--config", path]).fails("configuration", &["lisen"]);
 }

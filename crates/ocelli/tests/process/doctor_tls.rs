@@ -1,4 +1,4 @@
-//! `ocelli doctor` and certificates: each has one fault, and one is valid.
+//! `ocelli doctor` and certificates: a valid one, and others with one fault each.
 
 use crate::support::doctor::{DoctorOutput, doctor_with, request, right};
 use crate::support::tempdir::Dir;
@@ -68,10 +68,10 @@ fn server(pair: &Pair, alpn: &[&[u8]]) -> u16 {
     let key = PrivatePkcs8KeyDer::from(pair.key.serialize_der());
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("versions")
+        .expect("supported versions")
         .with_no_client_auth()
         .with_single_cert(pair.chain.clone(), key.into())
-        .expect("a pair");
+        .expect("a certificate and its key");
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let config = Arc::new(config);
     thread::spawn(move || {
@@ -150,7 +150,9 @@ fn a_valid_certificate_passes() {
 #[test]
 fn a_self_signed_certificate_fails() {
     let key = key();
-    let certificate = leaf(&["localhost"]).self_signed(&key).expect("made");
+    let certificate = leaf(&["localhost"])
+        .self_signed(&key)
+        .expect("a certificate");
     let chain = vec![certificate.der().clone()];
     let port = server(&Pair { chain, key }, &[]);
     let output = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
@@ -164,7 +166,7 @@ fn self_signed_and_expired_are_two_failures() {
     let key = key();
     let mut parameters = leaf(&["localhost"]);
     parameters.not_after = date_time_ymd(2021, 3, 4);
-    let certificate = parameters.self_signed(&key).expect("made");
+    let certificate = parameters.self_signed(&key).expect("a certificate");
     let chain = vec![certificate.der().clone()];
     let port = server(&Pair { chain, key }, &[]);
     let output = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
@@ -212,7 +214,8 @@ fn a_missing_intermediate_is_named() {
     parameters
         .distinguished_name
         .push(rcgen::DnType::CommonName, "In between");
-    let between = CertifiedIssuer::signed_by(parameters, key(), &root).expect("in between");
+    let between =
+        CertifiedIssuer::signed_by(parameters, key(), &root).expect("an intermediate certificate");
     let mut pair = signed(&leaf(&["localhost"]), &between);
     let port = server(&pair, &[]);
     let output = doctor_trusting(&root, &format!("wss://localhost:{port}/"));
@@ -237,7 +240,9 @@ fn a_server_with_only_http_2_is_named() {
 #[test]
 fn a_token_is_not_sent_to_an_untrusted_server() {
     let key = key();
-    let certificate = leaf(&["localhost"]).self_signed(&key).expect("made");
+    let certificate = leaf(&["localhost"])
+        .self_signed(&key)
+        .expect("a certificate");
     let chain = vec![certificate.der().clone()];
     let port = server(&Pair { chain, key }, &[]);
     let target = format!("wss://localhost:{port}/?token=hush-hush");
@@ -258,7 +263,10 @@ fn plain_text_in_place_of_tls_is_named() {
 #[test]
 fn a_certificate_that_expires_soon_is_a_warning() {
     let output = examine(&["localhost"], |parameters| {
-        parameters.not_after = SystemTime::now().checked_add(WEEK).expect("a day").into();
+        parameters.not_after = SystemTime::now()
+            .checked_add(WEEK)
+            .expect("a valid date")
+            .into();
     });
     output.warns("dates", &["expires on", "Renew it in time"]);
     assert_eq!(output.code, Some(0), "{}", output.all);

@@ -72,10 +72,10 @@ fn camera_examples_in_the_documents_are_valid() {
             if !block.starts_with("[[camera]]") || block.contains("_file") {
                 continue;
             }
-            fs::write(&config, block).expect("written");
+            fs::write(&config, block).expect("the file is written");
             let mut check = Command::new(OCELLI);
             let output = check.arg("check-config").arg(&config).output();
-            let output = output.expect("it runs");
+            let output = output.expect("the program runs");
             assert!(
                 output.status.success(),
                 "{}:\n{block}\n{output:?}",

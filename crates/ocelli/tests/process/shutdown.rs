@@ -69,7 +69,7 @@ async fn assert_ends_in_time(signal: Signal) {
     let mut some = [0; 1000];
     let body = curl.stdout.as_mut().unwrap();
     body.read_exact(&mut some).await.unwrap();
-    eventually("its ffmpeg", || !hub.children().is_empty()).await;
+    eventually("ffmpeg starts", || !hub.children().is_empty()).await;
     let children: Vec<Child> = hub.children();
     assert!(children.iter().any(|child| child.name == "ffmpeg"));
 
@@ -83,10 +83,10 @@ async fn assert_ends_in_time(signal: Signal) {
     let status = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
     let (status, _hub) = status.await.unwrap();
     let took = started.elapsed();
-    assert_eq!(status.expect("it ends").code(), Some(0));
+    assert_eq!(status.expect("the hub exits").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {
-        assert!(!child.is_alive(), "left behind: {child:?}");
+        assert!(!child.is_alive(), "still running: {child:?}");
     }
     for viewer in received {
         assert_eq!(viewer.await.unwrap(), Some(1001), "going away");
@@ -96,11 +96,11 @@ async fn assert_ends_in_time(signal: Signal) {
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_with_every_kind_of_viewer_connected() {
+async fn sigterm_ends_the_hub_with_every_kind_of_viewer_connected() {
     assert_ends_in_time(Signal::TERM).await;
 }
 
 #[tokio::test]
-async fn sigint_ends_it_with_every_kind_of_viewer_connected() {
+async fn sigint_ends_the_hub_with_every_kind_of_viewer_connected() {
     assert_ends_in_time(Signal::INT).await;
 }

@@ -25,7 +25,11 @@ async fn all_variants_of_multipart_are_read() {
         let mut viewer = watched.watch();
         assert_eq!(viewer.size().await, (320, 240), "{path}");
         let (one, other) = (viewer.frame().await, viewer.frame().await);
-        assert_ne!(one.payload(), other.payload(), "{path}: it moves");
+        assert_ne!(
+            one.payload(),
+            other.payload(),
+            "{path}: the picture changes"
+        );
         let status = watched.until(|status| status.state.name() == "live").await;
         assert_eq!(status.restarts, 0, "{path}");
     }
@@ -150,7 +154,7 @@ async fn a_self_signed_certificate_must_be_allowed_in_the_configuration() {
     // with its type.
     let mut response = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
     response.extend(picture);
-    std::fs::write(dir.0.join("answer"), response).expect("written");
+    std::fs::write(dir.0.join("answer"), response).expect("the file is written");
     let mut server = openssl(&format!(
         "s_server -accept 127.0.0.1:{port} -cert cert.pem -key key.pem -HTTP"
     ))

@@ -30,7 +30,9 @@ async fn finished(command: &mut Command) -> Output {
         tokio::process::Command::from(std::mem::replace(command, Command::new("true")));
     let output = command.kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_secs(120), output).await;
-    output.expect("it ends").expect("it runs")
+    output
+        .expect("the program exits")
+        .expect("the program runs")
 }
 
 #[tokio::test]
@@ -71,8 +73,8 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
             break;
         }
     }
-    // On a normal stop the device is told, and the stream ends.
-    first.terminate(TIMEOUT).expect("it ends");
+    // A normal stop closes the device with 1001 and ends its stream.
+    first.terminate(TIMEOUT).expect("the hub exits");
     assert_eq!(device.refused(TIMEOUT).await.1, 1001);
     let connection = store::open(&data).unwrap().0;
     let open = "SELECT count(*) FROM stream WHERE ended IS NULL";
@@ -89,7 +91,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
     );
     let (_device, _) = Device::ready(second.addr(), &key).await;
     assert_eq!(count(&connection), 1);
-    // Killed.
+    // A killed hub cannot end the stream; the next start does.
     second.signal(rustix::process::Signal::KILL);
     drop(second);
     assert_eq!(count(&connection), 1);
@@ -233,6 +235,10 @@ async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
         .await
         .json();
     assert_eq!(left["total"], 0);
+    let series = call(hub.addr(), "GET /api/v1/series", ADMIN, "")
+        .await
+        .json();
+    assert_eq!(series["data"], json!([]), "the fleet's series are deleted");
     let seen = streams(hub.addr()).await;
     assert_eq!(seen.len(), 20);
     let body: Value = serde_json::from_str(seen[0]["lastStatsJson"].as_str().unwrap()).unwrap();
@@ -299,7 +305,7 @@ async fn a_misbehaving_fleet_does_not_affect_others() {
     );
 }
 
-/// Compiles the boards' program for this machine.
+/// Compiles the board firmware for this machine.
 async fn board(dir: &Dir) -> std::path::PathBuf {
     let firmware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/esp32cam");
     let compile = async |arguments: &[&str]| {
@@ -335,7 +341,7 @@ async fn board(dir: &Dir) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn the_boards_program_pushes_and_obeys_close_codes() {
+async fn the_board_firmware_pushes_and_obeys_close_codes() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let dir = Dir::new("board");
     let program = board(&dir).await;
@@ -368,10 +374,10 @@ async fn the_boards_program_pushes_and_obeys_close_codes() {
     let (_running, mut lines) = run(&key.secret);
     let mut line = async || {
         let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
-        line.expect("in time").unwrap().expect("a line")
+        line.expect("a line in time").unwrap().expect("a line")
     };
     assert_eq!(line().await, "ready 20 262144");
-    assert_eq!(line().await, "told");
+    assert_eq!(line().await, "stats sent");
     let device = loop {
         let listed = call(hub.addr(), "GET /api/v1/apps/live/ws-ingest", ADMIN, "")
             .await
@@ -390,10 +396,10 @@ async fn the_boards_program_pushes_and_obeys_close_codes() {
         .arg(hub.url("/live/live/cam1/frame.jpg"))
         .output();
     assert_eq!(frame.unwrap().stdout, std::fs::read(&jpeg).unwrap());
-    // Another device with its key: it yields.
+    // Another device connects with the same key: the board yields.
     let (_other, _) = Device::ready(hub.addr(), &key).await;
     assert_waits(&line().await, "replaced, sent 20", 60_000);
-    // A wrong key: it waits long before the next attempt.
+    // With a wrong key, it waits a long time before the next attempt.
     let (_running, mut lines) = run("wsk_wrong");
     let message = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
     assert_waits(

@@ -74,7 +74,7 @@ async fn a_program_that_stops_writing_is_killed_with_its_children() {
     assert!(first.len() >= 2, "the shell and its child: {first:?}");
     let status = watched.until(|status| status.restarts >= 1).await;
     assert_eq!(status.state.reason(), Some("no picture for 10 s"));
-    eventually("the group is gone", || {
+    eventually("the process group has ended", || {
         first.iter().all(|child| !child.is_alive())
     })
     .await;
@@ -82,7 +82,7 @@ async fn a_program_that_stops_writing_is_killed_with_its_children() {
 }
 
 #[tokio::test]
-async fn garbage_is_reported_as_such() {
+async fn garbage_output_is_reported() {
     for (format, reason) in [
         ("mjpeg", "its output is not JPEG"),
         ("h264", "its output is not H.264"),
@@ -238,7 +238,7 @@ fn invalid_configurations_are_refused_with_an_explanation() {
         let fault = fault.unwrap_or_else(|| panic!("{lines} is accepted"));
         assert!(fault.to_string().contains(reason), "{lines}: {fault}");
     }
-    let fault = from_argument("exec:rpicam-vid", 1).err().expect("refused");
+    let fault = from_argument("exec:rpicam-vid", 1).err().expect("an error");
     assert!(fault.to_string().contains("configuration file"), "{fault}");
 }
 

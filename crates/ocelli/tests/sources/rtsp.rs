@@ -246,7 +246,7 @@ async fn viewers_share_one_session_that_ends_after_the_grace_period() {
     watched.watch().frame().await;
     assert_eq!((server.sessions(), server.opened()), (1, 1));
     let left = Instant::now();
-    eventually("the session's end", || server.sessions() == 0).await;
+    eventually("the session ends", || server.sessions() == 0).await;
     let outlived = left.elapsed().as_secs_f64();
     assert!((9.5..=12.0).contains(&outlived), "{outlived}");
     assert_eq!(watched.camera.status().state.name(), "idle");
@@ -260,8 +260,8 @@ async fn a_session_ends_with_the_camera() {
     let children = ffmpegs("min(iw,302)");
     assert_eq!(children.len(), 1);
     watched.hub.stop();
-    eventually("the session's end", || server.sessions() == 0).await;
-    eventually("ffmpeg's end", || !children[0].is_alive()).await;
+    eventually("the session ends", || server.sessions() == 0).await;
+    eventually("ffmpeg exits", || !children[0].is_alive()).await;
 }
 
 #[tokio::test]
@@ -307,7 +307,7 @@ async fn frames_have_the_capture_time_not_the_encoding_time() {
         ffmpeg.signal(Signal::STOP);
         let stopped = watched.hub.clock().now();
         let enough = || watched.hub.clock().now().micros_since(stopped) > 700_000;
-        eventually("0.7 s", enough).await;
+        eventually("0.7 s have passed", enough).await;
         ffmpeg.signal(Signal::CONT);
         let mut frames = Vec::new();
         while frames.len() < 12 {
@@ -340,7 +340,7 @@ async fn a_late_viewer_gets_the_live_picture_without_replaying_the_group() {
     let watched = Watched::with(&server.url("h264"), "keep = true\njpeg = { fps = 15 }");
     watched.until(|status| status.state.name() == "live").await;
     let started = Instant::now();
-    eventually("three seconds of the group", || {
+    eventually("the group is three seconds long", || {
         started.elapsed() > Duration::from_secs(3)
     })
     .await;

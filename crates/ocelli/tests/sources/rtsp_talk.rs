@@ -98,7 +98,10 @@ async fn every_attempt_ends_its_session() {
     let watched = plays(&camera);
     watched.watch().frame().await;
     watched.hub.stop();
-    eventually("TEARDOWN", || ended.load(Ordering::SeqCst) == 1).await;
+    eventually("the camera gets TEARDOWN", || {
+        ended.load(Ordering::SeqCst) == 1
+    })
+    .await;
 
     let watched = plays(&camera);
     let mut viewer = watched.watch();
@@ -188,7 +191,7 @@ async fn a_redirect_is_followed_without_the_password() {
     }
     assert!(
         !leaked.load(Ordering::SeqCst),
-        "the password went elsewhere"
+        "the password was sent to another host"
     );
 
     let around = Camera::start(|peer| {

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The administrator's token in the tests.
-pub const ADMIN: &str = "sk_of-the-administrator-of-tests";
+pub const ADMIN: &str = "sk_administrator-token-of-the-tests";
 
 /// A key, and the path its device pushes to.
 #[derive(Clone, Debug)]
@@ -37,7 +37,9 @@ impl Key {
         let made = made.json()["data"].clone();
         let text = |name: &str| made[name].as_str().expect(name).to_owned();
         let url = text("wsUrl");
-        let path = url.strip_prefix(&format!("ws://{hub}")).expect("its host");
+        let path = url
+            .strip_prefix(&format!("ws://{hub}"))
+            .expect("a URL of the hub");
         Self {
             id: text("id"),
             secret: text("streamKey"),
@@ -109,7 +111,10 @@ impl Device {
     /// Returns the next text message.
     pub async fn text(&mut self) -> Value {
         loop {
-            match timeout(TIMEOUT, self.0.next()).await.expect("in time") {
+            match timeout(TIMEOUT, self.0.next())
+                .await
+                .expect("a message in time")
+            {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 other => panic!("expected a text, got {other:?}"),

@@ -86,7 +86,12 @@ pub fn doctor_with(arguments: &[&str], environment: &[(&str, &str)]) -> DoctorOu
     let mut command = Command::new("timeout");
     command.envs(environment.iter().copied());
     command.arg("60").arg(OCELLI).arg("doctor").args(arguments);
-    DoctorOutput::of(&command.stdin(Stdio::null()).output().expect("it runs"))
+    DoctorOutput::of(
+        &command
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs"),
+    )
 }
 
 /// Reads a request up to its empty line.

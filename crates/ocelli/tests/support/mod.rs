@@ -50,8 +50,8 @@ impl Watched {
     /// The camera `cam` of this configuration.
     pub fn of(text: &str) -> Self {
         let config = Config::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let hub = launch::hub(&config).expect("a hub");
-        let camera = hub.find("live", "cam").expect("its camera");
+        let hub = launch::hub(&config).expect("a valid configuration");
+        let camera = hub.find("live", "cam").expect("the camera cam");
         Self { hub, camera }
     }
 

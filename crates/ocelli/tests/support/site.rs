@@ -255,7 +255,10 @@ impl TestSource {
 
     /// Shows these bytes.
     pub async fn show_picture(&self, bytes: &[u8], captured: Timestamp) {
-        eventually("a viewer", || self.publisher.lock().unwrap().is_some()).await;
+        eventually("the hub connects", || {
+            self.publisher.lock().unwrap().is_some()
+        })
+        .await;
         let mut picture = Picture::jpeg(FrameBuffer::copy_from(bytes), Some((320, 240)));
         picture.captured = captured;
         let publisher = self.publisher.lock().unwrap();

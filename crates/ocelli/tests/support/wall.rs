@@ -83,7 +83,7 @@ impl Wall {
         self.send_text(&command.to_string()).await;
     }
 
-    /// Sends a text unchanged.
+    /// Sends text unchanged.
     pub async fn send_text(&mut self, text: &str) {
         self.send(Message::text(text)).await;
     }
@@ -197,7 +197,7 @@ impl Wall {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.next(left).await.expect("an end in time") {
+            match self.next(left).await.expect("the connection ends in time") {
                 Ok(Message::Close(close)) => return close.map(|close| close.code.into()),
                 Ok(_) => {}
                 Err(_) => return None,

@@ -112,7 +112,7 @@ async fn an_independent_parser_reads_the_metrics() {
     wall.frame().await;
     for (accept, media, module) in [
         ("*/*", "text/plain; version=0.0.4", "parser"),
-        // What Prometheus sends.
+        // The Accept header of Prometheus.
         (
             "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4",
             "application/openmetrics-text; version=1.0.0",
@@ -219,7 +219,7 @@ async fn permission_to_watch_includes_metrics_and_health() {
         assert_eq!(health.status() == 200, sees, "{health:?}");
         assert!(sees || [401, 403, 404].contains(&health.status()));
     }
-    let response = call(hub.addr(), "GET /metrics", "sk_nobody-nobody-nobody", "").await;
+    let response = call(hub.addr(), "GET /metrics", "sk_unknown-token-000000", "").await;
     response.is_problem(401, "no such token");
 }
 
@@ -277,8 +277,8 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
     health(&site, "?maxAge=soon")
         .await
         .is_problem(400, "maxAge");
-    let nobody = get(site.address, "/api/v1/cameras/nobody/health").await;
-    nobody.is_problem(404, "nobody");
+    let nobody = get(site.address, "/api/v1/cameras/missing/health").await;
+    nobody.is_problem(404, "missing");
 }
 
 #[tokio::test]
@@ -364,10 +364,10 @@ async fn a_refused_socket_is_logged_once_without_its_credentials() {
         socket.send_raw(request.as_bytes()).await;
         socket.head().await.expect("an answer").status
     };
-    assert_eq!(upgrade("/live/ws?app=live&room=nobody").await, 404);
-    // Browsers can read close codes, so the refusal is one: 4401.
+    assert_eq!(upgrade("/live/ws?app=live&room=missing").await, 404);
+    // Browsers can read close codes, so the refusal is close code 4401.
     assert_eq!(upgrade("/ws/cameras?token=pt_h1dden").await, 101);
-    let lines = [("/live/ws: ", "\"nobody\""), ("/ws/cameras: ", "token")];
+    let lines = [("/live/ws: ", "\"missing\""), ("/ws/cameras: ", "token")];
     for (path, word) in lines {
         let line = hub.wait_stderr(path, TIMEOUT).expect(path);
         assert!(line.contains("refused an upgrade"), "{line}");
@@ -420,7 +420,7 @@ async fn repeated_failures_of_a_camera_are_logged_occasionally() {
     };
     let started = Instant::now();
     while restarts().await < 5.0 {
-        assert!(started.elapsed() < TIMEOUT, "it is tried again");
+        assert!(started.elapsed() < TIMEOUT, "the camera is retried");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let log = hub.stderr();

@@ -34,7 +34,7 @@ async fn hello_comes_first_with_the_version_the_time_and_the_cameras() {
     let before = jpeg::now_micros();
     let mut wall = Wall::v2(site.address).await;
     let Some(Ok(Message::Text(text))) = wall.next(TIMEOUT).await else {
-        panic!("an event");
+        panic!("expected an event");
     };
     let hello: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(hello["type"], "hello");
@@ -100,7 +100,7 @@ async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
         cam.crash("no route");
     }
     state(&mut wall, "cam", "failed").await;
-    // By itself, after the first backoff of 2 s.
+    // Without a retry command, after the first backoff of 2 s.
     let start_time = Instant::now();
     cam.started(4).await;
     let waited = start_time.elapsed();
@@ -109,20 +109,20 @@ async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
     cam.crash("no route");
     // The next wait is longer; a retry command shortens it.
     let start_time = Instant::now();
-    let camera = site.hub.find_by_id("cam").expect("it is there");
+    let camera = site.hub.find_by_id("cam").expect("the camera exists");
     while camera.status().restarts < 4 {
         tokio::task::yield_now().await;
     }
     wall.send_command(json!({ "cmd": "retry", "cameras": ["live-cam"] }))
         .await;
     cam.started(5).await;
-    // After 2 s, because retries are rate-limited; by itself it would be 4 s.
+    // After 2 s, because retries are rate-limited; the backoff would be 4 s.
     assert!(start_time.elapsed() < Duration::from_millis(3500));
     cam.show().await;
     assert_eq!(wall.frame_v2().await.id, "cam");
-    wall.send_command(json!({ "cmd": "retry", "cameras": ["nobody"] }))
+    wall.send_command(json!({ "cmd": "retry", "cameras": ["missing"] }))
         .await;
-    assert_eq!(wall.event("error").await["camera"], "nobody");
+    assert_eq!(wall.event("error").await["camera"], "missing");
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn events_reach_a_viewer_with_a_permanent_backlog_of_frames() {
             break;
         }
     }
-    let took = since.expect("some frames before").elapsed();
+    let took = since.expect("frames arrived before the event").elapsed();
     assert!(took < Duration::from_secs(5), "{took:?}");
     drop(newcomer);
     showing.abort();
@@ -214,8 +214,8 @@ async fn invalid_commands_get_an_error_and_the_socket_stays_open() {
     site.app("shed", "shed", false);
     site.add("shed", "hidden", false);
     let mut wall = Wall::v2(site.address).await;
-    wall.subscribe(&["nobody", "cam", "shed/hidden"]).await;
-    for id in ["nobody", "shed/hidden"] {
+    wall.subscribe(&["missing", "cam", "shed/hidden"]).await;
+    for id in ["missing", "shed/hidden"] {
         let error = wall.event("error").await;
         assert_eq!(error["code"], "unknown_camera");
         assert_eq!(error["camera"], id);

@@ -136,10 +136,13 @@ async fn a_protocol_violation_closes_with_1002() {
         ("unmasked", &[unmasked][..]),
         ("a reserved bit", &[reserved]),
         ("an undefined opcode", &[unknown]),
-        ("a continuation of nothing", &[stray]),
+        ("a continuation without a first frame", &[stray]),
         ("a ping of 126 bytes", &[long_ping]),
         ("a ping in fragments", &[cut_ping]),
-        ("a text within a text", &interleaved),
+        (
+            "a text frame between the fragments of another text",
+            &interleaved,
+        ),
     ] {
         assert_eq!(closed(&site, frames).await, Some(1002), "{what}");
     }

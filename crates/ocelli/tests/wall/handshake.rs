@@ -214,7 +214,7 @@ async fn each_fault_gets_a_status_and_a_sentence_that_names_it() {
             .filter(|line| line.contains("refused an upgrade"));
         lines.count()
     };
-    crate::support::eventually("each is logged", || logged(&hub) >= 15).await;
+    crate::support::eventually("each refusal is logged", || logged(&hub) >= 15).await;
     assert_eq!(logged(&hub), 15, "once each");
 }
 
@@ -257,7 +257,7 @@ async fn cut_off(hub: &Hub, text: &[u8]) -> Duration {
     stream.write_all(text).await.unwrap();
     let mut response = Vec::new();
     let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut response)).await;
-    let _ = read.expect("it is cut off");
+    let _ = read.expect("the connection is closed in time");
     started.elapsed()
 }
 

@@ -185,7 +185,7 @@ async fn both_forms_decode_without_errors() {
     let pictures = self::clocks(&decode("mpegts", stream));
     assert!(pictures.len() >= 59, "{}", pictures.len());
     run_on(&pictures, BUSY);
-    assert_eq!(encoders(&hub).len(), 1, "one for all viewers");
+    assert_eq!(encoders(&hub).len(), 1, "one encoder for all viewers");
 
     drop((bare, packed));
     eventually("no encoder without viewers", || hub.children().is_empty()).await;
@@ -265,7 +265,7 @@ async fn a_slow_viewer_skips_to_the_newest_complete_group() {
     let viewers = r#"ocelli_sink_viewers{sink="jsmpeg"} 2"#;
     assert!(metrics.contains(viewers), "{metrics}");
     let sent = r#"ocelli_sink_frames_total{sink="jsmpeg"} "#;
-    let sent = metrics.split_once(sent).expect("frames").1;
+    let sent = metrics.split_once(sent).expect("the metric exists").1;
     let sent: u64 = sent.lines().next().unwrap().parse().unwrap();
     // Each of them read pictures that the other did not.
     assert!(sent > 120, "{sent}");
@@ -491,16 +491,14 @@ async fn two_seconds_after_a_stop_request_nothing_is_left() {
     let children = hub.children();
     assert!(children.len() >= 2, "{children:?}");
     let lines_before = hub.stderr().len();
-    let (status, took) = hub.terminate(Duration::from_secs(5)).expect("it ends");
+    let (status, took) = hub
+        .terminate(Duration::from_secs(5))
+        .expect("the hub exits");
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {
-        assert!(!child.is_alive(), "left behind: {child:?}");
+        assert!(!child.is_alive(), "still running: {child:?}");
     }
-    assert_eq!(
-        hub.stderr()[lines_before..],
-        [""; 0],
-        "nothing has happened"
-    );
+    assert_eq!(hub.stderr()[lines_before..], [""; 0], "no new log lines");
     drop((players, kept, half, silent, stalled));
 }

@@ -26,7 +26,7 @@ async fn a_message_is_the_length_of_the_id_the_id_and_a_jpeg() {
     let mut seen = [0, 0];
     while seen.iter().any(|&count| count < 3) {
         let Some(Ok(Message::Binary(message))) = wall.next(TIMEOUT).await else {
-            panic!("only binary is expected");
+            panic!("expected a binary message");
         };
         let (room, size) = match message[0] {
             4 if message[1..].starts_with(b"cam1\xff\xd8") => (0, (320, 240)),
@@ -171,7 +171,7 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
         "{\"cmd\":\"dance\"}",
         "{\"cmd\":\"subscribe\"}",
         "{\"cmd\":\"subscribe\",\"cameras\":\"cam\"}",
-        "{\"cmd\":\"subscribe\",\"cameras\":[\"nobody\"]}",
+        "{\"cmd\":\"subscribe\",\"cameras\":[\"missing\"]}",
         "{\"cmd\":\"subscribe\",\"cameras\":[\"../cam\"]}",
         "{\"cmd\":\"credit\",\"add\":{\"cam\":1}}",
         "{\"cmd\":\"retry\",\"cameras\":[\"cam\"]}",
@@ -182,7 +182,7 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
         wall.send_text(fault).await;
     }
     // A command may be partly valid: the valid part is executed.
-    wall.subscribe(&["nobody", "cam"]).await;
+    wall.subscribe(&["missing", "cam"]).await;
     cam.show().await;
     assert_eq!(wall.numbered().await, ("cam".to_owned(), 0));
     assert_eq!(site.ignored().await, faults.len() as u64 + 1);
@@ -260,7 +260,7 @@ async fn a_stalled_viewer_gets_the_newest_frame_and_no_queue() {
         taken += 1;
     }
     // The kernel buffers some pictures of 2 kB, and one is in transit.
-    assert!(taken <= 16, "{taken} pictures were queued for it");
+    assert!(taken <= 16, "{taken} pictures were queued");
 }
 
 #[tokio::test]
@@ -272,7 +272,10 @@ async fn a_close_is_answered() {
     wall.send(Message::Close(None)).await;
     let next = wall.next(TIMEOUT).await.expect("an answer").unwrap();
     assert!(matches!(next, Message::Close(_)), "{next:?}");
-    let end = wall.next(Duration::from_secs(3)).await.expect("an end");
+    let end = wall
+        .next(Duration::from_secs(3))
+        .await
+        .expect("the connection ends");
     assert!(end.is_err(), "{end:?}");
     site.viewers("cam", 0).await;
     drop(cam);

@@ -183,7 +183,7 @@ async fn head_returns_the_same_headers_without_a_body() {
 }
 
 #[tokio::test]
-async fn ffmpeg_plays_it() {
+async fn ffmpeg_plays_mjpeg() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=320x240&fps=20"]);
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-f", "mpjpeg", "-i"])
@@ -192,21 +192,27 @@ async fn ffmpeg_plays_it() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(TIMEOUT, output).await.expect("an end").unwrap();
+    let output = timeout(TIMEOUT, output)
+        .await
+        .expect("the program exits in time")
+        .unwrap();
     let stderr_text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr_text}");
     assert_eq!(output.stdout.len(), 15 * 320 * 240, "{stderr_text}");
 }
 
 #[tokio::test]
-async fn curl_gets_every_frame_at_ten_a_second() {
+async fn curl_gets_every_frame_at_ten_fps() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=320x240&fps=10"]);
     let output = Command::new("curl")
         .args(["-sS", "-i", "--max-time", "3"])
         .arg(hub.url("/live/live/cam1/mjpeg"))
         .kill_on_drop(true)
         .output();
-    let output = timeout(TIMEOUT, output).await.expect("an end").unwrap();
+    let output = timeout(TIMEOUT, output)
+        .await
+        .expect("the program exits in time")
+        .unwrap();
     let body = output.stdout;
     let count = |wanted: &[u8]| {
         body.windows(wanted.len())
@@ -215,7 +221,10 @@ async fn curl_gets_every_frame_at_ten_a_second() {
     };
     let boundaries = count(b"--frame\r\n");
     let ends = count(b"\xff\xd9\r\n--frame\r\n");
-    assert!((22..=33).contains(&ends), "{ends} in 3 s at 10 a second");
+    assert!(
+        (22..=33).contains(&ends),
+        "{ends} pictures in 3 s at 10 fps"
+    );
     assert_eq!(boundaries, ends + 1);
 }
 
@@ -296,15 +305,15 @@ async fn an_invalid_parameter_is_named() {
 async fn unknown_cameras_and_paths_are_404_in_json() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
     for path in [
-        "/live/live/nobody/mjpeg",
-        "/live/live/nobody/frame.jpg",
+        "/live/live/missing/mjpeg",
+        "/live/live/missing/frame.jpg",
         "/live/nowhere/cam1/mjpeg",
         "/live/nowhere/cam1/frame.jpg",
-        "/live/ws?app=live&room=nobody",
+        "/live/ws?app=live&room=missing",
         "/live/ws?app=nowhere&room=cam1",
         "/live/ws",
         "/live/live/%2e%2e/mjpeg",
-        "/play/live/nobody",
+        "/play/live/missing",
         "/play/nowhere/cam1",
         "/play/live",
         "/play/",
@@ -321,8 +330,8 @@ async fn unknown_cameras_and_paths_are_404_in_json() {
     ] {
         get(hub.addr(), path).await.is_problem(400, "UTF-8");
     }
-    let nobody = get(hub.addr(), "/live/live/nobody/mjpeg").await;
-    nobody.is_problem(404, "nobody");
+    let nobody = get(hub.addr(), "/live/live/missing/mjpeg").await;
+    nobody.is_problem(404, "missing");
     let nowhere = get(hub.addr(), "/live/nowhere/cam1/mjpeg").await;
     nowhere.is_problem(404, "nowhere");
     for path in ["/live/live/cam1/mjpeg", "/live/live/cam1/frame.jpg"] {
@@ -390,7 +399,10 @@ async fn vlc_and_ffmpeg_play_a_device() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let ffmpeg = timeout(TIMEOUT, ffmpeg).await.expect("an end").unwrap();
+    let ffmpeg = timeout(TIMEOUT, ffmpeg)
+        .await
+        .expect("the program exits in time")
+        .unwrap();
     assert!(
         ffmpeg.status.success() && ffmpeg.stderr.is_empty(),
         "{ffmpeg:?}"

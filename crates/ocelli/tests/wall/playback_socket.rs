@@ -26,8 +26,13 @@ async fn watch(site: &Site, room: &str) -> Wall {
 /// Returns the number of the next picture; other messages are skipped.
 async fn picture(viewer: &mut Wall) -> u64 {
     loop {
-        if let Message::Binary(bytes) = viewer.next(TIMEOUT).await.expect("in time").unwrap() {
-            assert!(jpeg::is_whole(&bytes), "a bare JPEG");
+        if let Message::Binary(bytes) = viewer
+            .next(TIMEOUT)
+            .await
+            .expect("a message in time")
+            .unwrap()
+        {
+            assert!(jpeg::is_whole(&bytes), "a JPEG without a header");
             return jpeg::stamp(&bytes).expect("a stamp").sequence;
         }
     }
@@ -59,10 +64,15 @@ async fn info_is_sent_regularly_with_or_without_frames() {
     let mut infos = 0;
     while infos < 2 {
         assert!(started.elapsed() < Duration::from_secs(15));
-        if let Message::Text(text) = viewer.next(TIMEOUT).await.expect("in time").unwrap() {
+        if let Message::Text(text) = viewer
+            .next(TIMEOUT)
+            .await
+            .expect("a message in time")
+            .unwrap()
+        {
             let info: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(info["type"], "info");
-            let age = jpeg::now_micros() / 1000 - info["ts"].as_u64().expect("ms");
+            let age = jpeg::now_micros() / 1000 - info["ts"].as_u64().expect("a time in ms");
             assert!(age < 2_000, "{info}");
             let fps = info["fps"].as_f64().expect("a number");
             infos += 1;
@@ -108,7 +118,7 @@ async fn private_playback_is_401() {
         "/live/live/cam1/mjpeg",
         "/live/live/cam1/frame.jpg",
         "/play/live/cam1",
-        "/live/live/nobody/frame.jpg",
+        "/live/live/missing/frame.jpg",
     ] {
         get(hub.addr(), path).await.is_problem(401, "public");
         let response = get(hub.addr(), &format!("{path}?token=guessed")).await;
@@ -123,7 +133,7 @@ async fn private_playback_is_401() {
 #[tokio::test]
 async fn a_private_socket_closes_with_4401() {
     let (hub, _dir) = private();
-    for room in ["cam1", "nobody"] {
+    for room in ["cam1", "missing"] {
         let path = format!("/live/ws?app=live&room={room}");
         let mut viewer = Wall::open(hub.addr(), &path, None).await;
         assert_eq!(viewer.close_code().await, Some(4401));

@@ -1,5 +1,5 @@
 // The part of the Arduino core that the sketch uses, so that a compiler without the
-// board's toolchain can check its syntax and types. These stubs have no function.
+// board's toolchain can check its syntax and types. The stubs do nothing.
 #pragma once
 
 #include <cstddef>

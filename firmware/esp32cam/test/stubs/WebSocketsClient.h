@@ -1,5 +1,5 @@
 // The part of the WebSocket client that the sketch uses, with the types of the library;
-// see Arduino.h here.
+// see Arduino.h in this directory.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// The part of the Wi-Fi library that the sketch uses; see Arduino.h here.
+// The part of the Wi-Fi library that the sketch uses; see Arduino.h in this directory.
 #pragma once
 
 #define WIFI_STA 1

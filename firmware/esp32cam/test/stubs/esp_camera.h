@@ -1,4 +1,4 @@
-// The part of the camera driver that the sketch uses; see Arduino.h here.
+// The part of the camera driver that the sketch uses; see Arduino.h in this directory.
 #pragma once
 
 #include <cstddef>

@@ -157,6 +157,30 @@ impl Calls {
             .await
     }
 
+    /// Deletes the series that the hub has recorded of this fleet. The keys must be deleted
+    /// first, so that no series is created again.
+    ///
+    /// # Errors
+    /// The first error of a call: the token may lack the permissions for it.
+    pub async fn delete_series(&self) -> Result<(), String> {
+        let mut url = self.keys.clone();
+        url.set_path("/api/v1/series");
+        let told = self.call(Method::GET, url.clone(), None).await?;
+        let prefix = format!("{}-", self.rooms);
+        for series in told["data"].as_array().into_iter().flatten() {
+            let own = series["name"].as_str().is_some_and(|name| {
+                // Names begin with the camera's id, like `live/live-sim-abc-0001 fps`.
+                let camera = name.split(' ').next().unwrap_or_default();
+                camera.contains(&prefix)
+            });
+            if own {
+                url.set_path(&format!("/api/v1/series/{}", series["id"]));
+                self.call(Method::DELETE, url.clone(), None).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The hub's counts for the connected devices; `None` if the call fails.
     pub async fn counts(&self) -> Option<Counts> {
         let mut counts = Counts::default();

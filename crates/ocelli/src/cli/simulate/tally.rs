@@ -54,6 +54,11 @@ impl Tally {
         self.connected.load(Relaxed)
     }
 
+    /// The number of successful handshakes.
+    pub fn handshakes(&self) -> u64 {
+        self.handshakes.load(Relaxed)
+    }
+
     /// The number of sent frames.
     pub fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
@@ -81,7 +86,7 @@ impl Tally {
             "connected   {connected} of {devices} at the end; {} times in total, {} attempts failed\n\
              sent        {} frames, {} kB\n\
              skipped     {} frames by devices that could not keep their rate\n",
-            self.handshakes.load(Relaxed),
+            self.handshakes(),
             self.failed.load(Relaxed),
             self.sent(),
             self.bytes.load(Relaxed) / 1000,

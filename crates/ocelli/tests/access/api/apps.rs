@@ -150,7 +150,7 @@ async fn playing_streams_end_when_their_app_turns_private() {
     let body = r#"{"publicPlayback":false}"#;
     let changed = admin(&hub, "PATCH /api/v1/apps/live", body).await;
     assert_eq!(changed.status(), 200);
-    // The last chunk of the body: the stream ends, and ends cleanly.
+    // The last chunk of the body shows that the stream ended cleanly.
     assert!(mjpeg.body(&head).await.ends_with("\r\n0\r\n\r\n"));
     assert_eq!(viewer.close_code().await, Some(4401));
 }

@@ -105,7 +105,7 @@ async fn the_api_serves_its_own_description() {
     let text = document.to_string();
     for (at, _) in text.match_indices("\"$ref\":\"#") {
         let reference = &text[at + 9..];
-        let reference = &reference[..reference.find('"').expect("an end")];
+        let reference = &reference[..reference.find('"').expect("a closing quote")];
         assert!(document.pointer(reference).is_some(), "{reference}");
     }
     let page = get(hub.addr(), "/api/v1/docs").await;

@@ -244,7 +244,7 @@ async fn each_role_may_make_exactly_the_calls_its_permissions_allow() {
     let document = get(hub.addr(), "/api/v1/openapi.json").await.json();
     let calls = calls(&document);
     let mut everybody = vec![Caller {
-        name: "anybody".to_owned(),
+        name: "an anonymous client".to_owned(),
         token: String::new(),
         browser: None,
         permissions: Vec::new(),

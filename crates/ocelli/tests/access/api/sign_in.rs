@@ -153,18 +153,18 @@ async fn sessions_are_listed_revoked_and_ended_by_a_new_password() {
     let (_, secret) = second.cookie.split_once('.').expect("a cookie");
     assert!(!listed.body.contains(secret));
     let listed = listed.json();
-    assert_eq!(listed["total"], 2, "one's own: {listed}");
+    assert_eq!(listed["total"], 2, "only the user's sessions: {listed}");
     let rows = listed["data"].as_array().expect("a list");
     let current = rows
         .iter()
         .find(|row| row["current"] == true)
-        .expect("this one");
+        .expect("the current session");
     assert_eq!(current["address"], "127.0.0.1");
     assert_eq!(current["agent"], "a browser2J", "no control characters");
     let old = rows
         .iter()
         .find(|row| row["current"] == false)
-        .expect("the other");
+        .expect("the other session");
     let line = format!(
         "DELETE /api/v1/sessions/{}",
         old["id"].as_str().expect("an id")
@@ -235,7 +235,7 @@ async fn guessing_is_slowed_down_without_locking_users_out() {
     let refused = answers
         .iter()
         .find(|response| response.status() == 429)
-        .expect("one");
+        .expect("a refused attempt");
     refused.is_problem(429, "too many");
     let wait: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=60).contains(&wait), "{wait}");

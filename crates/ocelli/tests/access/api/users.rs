@@ -93,7 +93,7 @@ async fn users_are_added_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn users_cannot_gain_rights_by_way_of_other_users() {
+async fn users_cannot_gain_rights_through_other_users() {
     let (hub, _dir) = hub();
     let (ann, ann_id) = Browser::user(&hub, "ann", json!([{ "role": "admin" }])).await;
     let clerk = json!({ "name": "c", "scope": "global", "permissions": ["user:*", "app:read"] });

@@ -40,7 +40,7 @@ async fn play_token(hub: &ocelli_testkit::Hub, place: &str) -> String {
 async fn wall_link(hub: &ocelli_testkit::Hub, cameras: &[&str]) -> (String, String) {
     let body = json!({ "name": "w", "cameras": cameras }).to_string();
     let made = admin(hub, "POST /api/v1/walls", &body).await.json()["data"].clone();
-    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+    let text = |field: &str| made[field].as_str().expect("a string").to_owned();
     (text("id"), text("token"))
 }
 
@@ -408,7 +408,7 @@ async fn links_and_sessions_expire() {
     let connection = ocelli::store::open(&_dir.0).unwrap().0;
     assert!(walls::all(&connection, identity.now()).unwrap().is_empty());
 
-    // A code that was not used.
+    // An unused code.
     let body = json!({ "name": "bob", "roles": [{ "role": "viewer" }] });
     let link = made(at, "POST /api/v1/users", body).await;
     let code = super::code_in(link["link"].as_str().unwrap());

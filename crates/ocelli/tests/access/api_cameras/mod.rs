@@ -157,7 +157,7 @@ async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
         assert!(!response, "{secret} is in the store");
     }
     let log = hub.stderr().join("\n");
-    assert!(!log.contains(SECRET), "it is in the log");
+    assert!(!log.contains(SECRET), "the password is in the log");
 
     hub.terminate(TIMEOUT).unwrap();
     let hub = open_hub(&dir);
@@ -175,12 +175,12 @@ async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
         .spawn()
         .unwrap();
     let started = || std::fs::metadata(&played).is_ok_and(|file| file.len() > 1000);
-    eventually("a stream", started).await;
+    eventually("the stream starts", started).await;
 
     let gone = admin(&hub, "DELETE /api/v1/cameras/live-door", Value::Null).await;
     assert_eq!(gone.json()["data"]["id"], "door");
     assert_eq!(wall.event("gone").await["id"], "door");
-    eventually("the connection's end", || camera.open("/digest/mjpeg") == 0).await;
+    eventually("the connection ends", || camera.open("/digest/mjpeg") == 0).await;
     assert!(mjpeg.wait().await.unwrap().success(), "its stream ends");
     let again = admin(&hub, "DELETE /api/v1/cameras/door", Value::Null).await;
     again.is_problem(404, "\"door\"");
@@ -233,7 +233,7 @@ async fn viewers_follow_an_edited_camera() {
     assert_eq!(changed["data"]["name"], "Door");
     while size(&wall.frame_v2().await.payload) != (640, 480) {}
     while size(&picture(&mut alone).await) != (640, 480) {}
-    eventually("the old connection's end", || first.open("/mjpeg") == 0).await;
+    eventually("the old connection ends", || first.open("/mjpeg") == 0).await;
     assert_eq!(ids(&hub).await, ["fixed", "door", "gate"]);
 
     // An identical change has no effect, and null removes a value.

@@ -171,7 +171,7 @@ async fn an_http_camera_is_changed_twenty_times_in_a_row() {
         let requests_before = camera.requests("/mjpeg");
         change(&hub, json!({ "jpeg": { "width": 100 + number } })).await;
         if number % 4 != 3 {
-            eventually("the next session", || {
+            eventually("the next session begins", || {
                 camera.requests("/mjpeg") > requests_before
             })
             .await;
@@ -199,7 +199,7 @@ async fn a_camera_that_is_watched_is_not_opened_for_a_test() {
         json!({ "room": "door", "source": source, "keep": true }),
     )
     .await;
-    eventually("the hub's session", || server.opened() == 1).await;
+    eventually("the hub opens a session", || server.opened() == 1).await;
     // The running stream is shown, both to a change and to an attempt to add the camera again.
     for body in [
         json!({ "camera": "door" }),

@@ -177,7 +177,7 @@ async fn names_are_resolved_for_every_connection() {
         assert_eq!(picture.status(), 200, "{room}");
     }
     hub.terminate(TIMEOUT).unwrap();
-    // Now local addresses are refused, as if the names resolved to something else.
+    // This hub refuses local addresses, as if the names now resolved to other addresses.
     let hub = hub_in(&dir, "");
     let requests_before = http.requests("/mjpeg");
     let mut wall = Wall::v2(hub.addr()).await;

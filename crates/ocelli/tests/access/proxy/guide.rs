@@ -41,7 +41,7 @@ pub fn example(language: &str) -> String {
     block.split("```").next().unwrap().to_owned()
 }
 
-/// Applies the differences between the guide and a test to an example; each of them must match.
+/// Replaces the parts of an example that differ in a test. Each of them must occur in it.
 fn fitted(example: &str, differences: &[(&str, String)]) -> String {
     let mut fitted = example.to_owned();
     for (guide, here) in differences {

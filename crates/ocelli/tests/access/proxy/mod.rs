@@ -131,7 +131,7 @@ fn the_link_of_the_first_start_begins_with_the_public_url() {
 
 #[tokio::test]
 async fn the_client_behind_several_trusted_proxies_is_found() {
-    // Two proxies, both trusted: the first one's client counts.
+    // Both proxies are trusted, so the client is that of the first proxy.
     let set = Proxy::Nginx.example();
     let set = set.replace("$remote_addr", "\"203.0.113.9, 10.0.0.2\"");
     let lines = TRUST.replace("\"127.0.0.1\"", "\"127.0.0.1\", \"10.0.0.0/8\"");

@@ -114,7 +114,7 @@ async fn assert_never_revealed(format: &str) -> Vec<String> {
             _ => {}
         }
     }
-    eventually("its decoder", || !hub.children().is_empty()).await;
+    eventually("a decoder starts", || !hub.children().is_empty()).await;
     for child in hub.children() {
         clean("a command line", &child.command);
     }
@@ -123,7 +123,7 @@ async fn assert_never_revealed(format: &str) -> Vec<String> {
         "/health",
         "/",
         "/play/live/wrong",
-        "/live/live/nobody/frame.jpg",
+        "/live/live/missing/frame.jpg",
         "/live/live/good/mjpeg?stream=x",
     ] {
         clean(path, &get(hub.addr(), path).await.body);

@@ -1,5 +1,5 @@
-//! Distribution of the hub's certificate authority: by its program, to this machine's trust
-//! stores, and checked by the doctor.
+//! Distribution of the hub's certificate authority: output of the program, this machine's trust
+//! stores, and the checks of the doctor.
 
 use crate::support::doctor::doctor_with;
 use crate::support::hub::OCELLI;

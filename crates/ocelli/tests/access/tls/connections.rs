@@ -147,7 +147,7 @@ async fn plain_http_is_redirected_and_can_fetch_the_authority() {
 }
 
 #[tokio::test]
-async fn without_an_authority_its_urls_explain_that() {
+async fn without_an_authority_the_ca_urls_explain_the_setting() {
     let site = Site::start().await;
     for path in ["/ca", "/ca.pem", "/ca.crt", "/ca.h"] {
         crate::support::http::get(site.address, path)
@@ -240,7 +240,7 @@ async fn the_hub_ends_in_time_with_any_connections_open() {
     let ended = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
     let (status, _hub) = ended.await.unwrap();
     let took = started.elapsed();
-    assert_eq!(status.expect("it ends").code(), Some(0));
+    assert_eq!(status.expect("the hub exits").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(close_code.await.unwrap(), Some(1001_u16), "going away");
     driving.abort();
@@ -327,7 +327,10 @@ async fn an_http_2_connection_is_limited_in_requests() {
         let _ = pictures.flow_control().release_capacity(piece.len());
     }
     drop((client, pictures));
-    timeout(TIMEOUT, ended).await.expect("it is closed").ok();
+    timeout(TIMEOUT, ended)
+        .await
+        .expect("the connection is closed")
+        .ok();
     let page = text(&local.curl(&[&local.hub.url("/health")]));
     assert!(page.contains("\"ok\""), "{page}");
 }

@@ -68,7 +68,7 @@ async fn files_are_reloaded_and_an_invalid_pair_keeps_the_old_one() {
     point(&two, &[0]);
     let line = hub
         .wait_stderr("it is not the key of", TIMEOUT)
-        .expect("it is logged");
+        .expect("a log line");
     assert!(line.contains("previous certificate stays in use"), "{line}");
     assert_eq!(now_shown(&pair(&one)[0]).await.0, first);
     point(&two, &[1]);
@@ -80,7 +80,7 @@ async fn files_are_reloaded_and_an_invalid_pair_keeps_the_old_one() {
         .iter()
         .filter(|line| line.contains("not the key"))
         .count();
-    assert_eq!(log, 1, "told once");
+    assert_eq!(log, 1, "logged once");
     // Existing connections stay open.
     let message = timeout(TIMEOUT, open.next()).await.unwrap();
     message.expect("pictures").unwrap();
@@ -108,7 +108,7 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
     let refused = |words: &str| {
         let error = Watch::begin(files.clone())
             .err()
-            .expect("refused")
+            .expect("an error")
             .to_string();
         assert!(error.contains(words), "{error}");
     };
@@ -142,7 +142,7 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
         write_pair(&cert, &key, "cert key");
         assert!(
             watch.check().is_some_and(|result| result.is_ok()),
-            "a good one"
+            "a valid pair"
         );
         assert!(watch.check().is_none());
     }

@@ -78,7 +78,7 @@ async fn shown(renewer: &CertificateRenewer, authority: &Path) -> (Vec<u8>, Stre
         let (connection, _) = ocelli_net::connection::Connection::new(stream, budget).unwrap();
         let Ok(ocelli_net::tls::Opened::Http1(mut connection)) = server.open(connection).await
         else {
-            panic!("no HTTP/1.1");
+            panic!("HTTP/1.1 was not negotiated");
         };
         let mut byte = [0];
         while connection.read_exact(&mut byte).await.is_ok() {

@@ -114,7 +114,7 @@ async fn a_slow_http_2_connection_has_little_queued_in_the_hub() {
             sequence,
             "the fast viewer gets every picture"
         );
-        // Each reads a sixth of what is shown.
+        // Each slow viewer reads a sixth of the pictures.
         for viewer in &mut viewers {
             tokio::select! {
                 () = viewer.read_on() => {}
@@ -228,7 +228,7 @@ async fn only_the_stalled_viewer_over_tls_is_dropped() {
     for sequence in 0..20 {
         show(sequence).await;
     }
-    // It is further behind than its system can buffer. Next comes the timeout:
+    // The backlog exceeds the viewer's socket buffers, so only the timeout can end it.
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(20)).await;
     tokio::time::resume();
@@ -297,7 +297,7 @@ async fn only_the_stalled_http_2_stream_is_reset() {
                 }
             }
         };
-        let reset = timeout(TIMEOUT, reset).await.expect("it ends");
+        let reset = timeout(TIMEOUT, reset).await.expect("the stream ends");
         assert_eq!(reset, Some(h2::Reason::CANCEL));
     }
     site.viewers("cam", 1).await;

@@ -1,4 +1,4 @@
-//! An HTTP camera that sends without end, on its own threads.
+//! An HTTP camera that sends endlessly, on its own threads.
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection};
@@ -20,11 +20,11 @@ const BLOCK: usize = 64 << 10;
 /// What the camera sends on each connection.
 pub struct Attack {
     pub name: &'static str,
-    /// The most bytes that one connection may accept: what the hub reads, and what the system
-    /// buffers.
+    /// The most bytes that one connection may accept: those that the hub reads and those that the
+    /// system buffers.
     pub most: u64,
     head: Vec<u8>,
-    /// Repeated after the head without end.
+    /// Repeated endlessly after the head.
     unit: Vec<u8>,
     key_updates: bool,
     tickets: usize,
@@ -54,7 +54,7 @@ impl Attack {
         }
     }
 
-    /// Sends key updates without end.
+    /// Sends endless key updates.
     pub fn key_updates(head: &str) -> Self {
         Self {
             key_updates: true,

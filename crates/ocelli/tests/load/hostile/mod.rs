@@ -34,7 +34,7 @@ struct Beside {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// What was observed of a hub under attack.
+/// Observations of a hub under attack.
 #[derive(Debug)]
 struct Seen {
     /// Why the bad camera was disconnected, if it was.
@@ -235,7 +235,7 @@ async fn streams_without_pictures_are_cut_off() {
             "the parts of its stream are not JPEG",
         ),
         (
-            "parts of a byte",
+            "parts of one byte",
             "--f\r\nContent-Length: 1\r\n\r\na\r\n",
             "the parts of its stream are not JPEG",
         ),
@@ -272,7 +272,7 @@ async fn chunks_of_one_byte_are_cut_off() {
     head.extend_from_slice(&part);
     head.extend_from_slice(b"\r\n");
     // It is disconnected with one reason, whichever limit was reached first.
-    let attack = Attack::endless_bytes("chunks of a byte", &head, b"1\r\na\r\n");
+    let attack = Attack::endless_bytes("chunks of one byte", &head, b"1\r\na\r\n");
     cut_off(attack.within(80 << 20), false, " for 10 s").await;
 }
 
@@ -335,12 +335,12 @@ async fn tiny_pictures_at_full_speed_are_throttled() {
 }
 
 #[tokio::test]
-async fn programs_that_write_without_end_are_limited() {
+async fn programs_that_write_endlessly_are_limited() {
     for (program, format, reason) in [
         ("yes", "mjpeg", Some("is not JPEG")),
         ("cat /dev/zero", "h264", Some("is not H.264")),
         ("cat /dev/zero", "yuv420p", None),
-        // Nothing but messages on standard error.
+        // Only messages on standard error.
         ("yes >&2", "mjpeg", None),
     ] {
         let size = match format {

@@ -47,7 +47,12 @@ fn cases() -> Vec<Case> {
         fault("unmasked", vec![0x82, 1, 7], 1002, "is not masked"),
         fault("reserved bits", frame(0xC2, b"x"), 1002, "reserved bits"),
         fault("unknown opcode", frame(0x83, b"x"), 1002, "unknown opcode"),
-        fault("no beginning", frame(0x80, b"x"), 1002, "unknown opcode"),
+        fault(
+            "no first fragment",
+            frame(0x80, b"x"),
+            1002,
+            "unknown opcode",
+        ),
         fault("half a ping", frame(0x09, b"x"), 1002, "fragmented"),
         fault("long ping", frame(0x89, &[7; 130]), 1002, "125 bytes"),
         fault("close code", frame(0x88, &[3, 0xEC]), 1002, "close frame"),
@@ -61,7 +66,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn the_reason_of_an_end_is_in_the_log_the_row_and_the_close() {
+async fn a_disconnect_reason_is_in_the_log_the_stream_row_and_the_close_frame() {
     let dir = Dir::new("ended");
     let hub = keeping(&dir.0.join("data"));
     let address = hub.addr();

@@ -56,7 +56,7 @@ async fn frames_before_ready_are_discarded() {
 }
 
 #[tokio::test]
-async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_end_it() {
+async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_disconnect() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::create(hub, "live", "cam1").await;

@@ -59,7 +59,7 @@ impl Websocat {
             self.output.read_to_string(&mut received).await.unwrap();
             self.program.wait().await.unwrap();
         });
-        ended.await.expect("an end in time");
+        ended.await.expect("websocat exits in time");
         received
     }
 }

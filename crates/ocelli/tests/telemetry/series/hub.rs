@@ -64,7 +64,7 @@ async fn series_are_renamed_and_deleted_over_http() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_a_warning_and_the_rest_runs() {
+async fn a_port_in_use_is_a_warning_and_everything_else_runs() {
     let dir = Dir::new("telemetry");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

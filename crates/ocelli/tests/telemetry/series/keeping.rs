@@ -48,7 +48,7 @@ async fn series_survive_a_restart_and_a_crash() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         site.hub.signal(signal);
-        site.hub.wait(TIMEOUT).expect("it ends");
+        site.hub.wait(TIMEOUT).expect("the hub exits");
     }
     let site = site(dir.0.as_path(), "", "");
     let (_, history) = Viewer::open(site.ws, "/").await;
@@ -58,6 +58,28 @@ async fn series_survive_a_restart_and_a_crash() {
         (&status["points"], &status["unit"]),
         (&json!(3000), &json!("V"))
     );
+}
+
+#[tokio::test]
+async fn after_a_clean_stop_the_file_is_complete() {
+    let dir = Dir::new("telemetry");
+    let mut running = site(dir.0.as_path(), "", "");
+    netcat(running.tcp, b"kept\n1700000000000 1\n1700000000001 2\n");
+    series(&running, "kept", |one| one["points"] == 2).await;
+    running.hub.signal(rustix::process::Signal::TERM);
+    running.hub.wait(TIMEOUT).expect("it ends");
+    let data = dir.0.as_path().join("data");
+    let beside = data.join("series.db-wal");
+    let left = std::fs::metadata(&beside).map_or(0, |file| file.len());
+    assert_eq!(left, 0, "bytes are left in {}", beside.display());
+    // The file alone, as in a backup.
+    let copy = Dir::new("telemetry");
+    std::fs::create_dir_all(copy.0.as_path().join("data")).unwrap();
+    let file = copy.0.as_path().join("data/series.db");
+    std::fs::copy(data.join("series.db"), file).unwrap();
+    let copied = site(copy.0.as_path(), "", "");
+    let (_, history) = Viewer::open(copied.ws, "/").await;
+    assert_eq!(points(&history)["kept"].len(), 2);
 }
 
 #[tokio::test]
@@ -79,7 +101,7 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     }
     hub.hub.signal(rustix::process::Signal::KILL);
     let killed = now();
-    hub.hub.wait(TIMEOUT).expect("it ends");
+    hub.hub.wait(TIMEOUT).expect("the hub exits");
     drop(input);
     child.wait().unwrap();
     let again = site(dir.0.as_path(), "", "");
@@ -115,7 +137,7 @@ async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
         port(&hub, "viewers of samples on"),
     );
     let site = Site { hub, tcp, ws };
-    // Numbers that compress badly.
+    // Numbers that compress poorly.
     let (mut y, mut count) = (0.5_f64, 0_u64);
     let mut send = |site: &Site| {
         let mut text = String::from("much\n");

@@ -1,4 +1,4 @@
-//! Sources of samples: netcat, the bare socket, `ocelli plot`.
+//! Sources of samples: netcat, a raw socket, `ocelli plot`.
 
 use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use crate::support::TIMEOUT;
@@ -137,6 +137,8 @@ async fn invalid_sources_get_the_reason_and_others_continue() {
         (b"\n1 1\n".to_vec(), "empty"),
         ([vec![b'n'; 256], b"\n1 1\n".to_vec()].concat(), "255"),
         (http, "HTTP"),
+        (b"commas\n1,2\n\nx;y\n".to_vec(), "none of the 2 lines"),
+        (b"half\n1".to_vec(), "the last one is \"1\""),
     ] {
         // A source refused while writing may only see the connection closed.
         let output_text = refusal(site.tcp, &text);
@@ -150,6 +152,17 @@ async fn invalid_sources_get_the_reason_and_others_continue() {
     assert_eq!(status["points"], 1);
     let list = api(&site, "GET /api/v1/series", "").await.json();
     assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list}");
+    // A source without a valid line leaves no series, but its name and the reason are listed.
+    let sources = api(&site, "GET /api/v1/series/sources", "").await.json();
+    let sources = sources["data"].as_array().unwrap();
+    let commas = sources.iter().find(|source| source["name"] == "commas");
+    let commas = commas.expect("the source with commas");
+    assert_eq!(
+        (&commas["malformed"], &commas["points"]),
+        (&json!(2), &json!(0))
+    );
+    let reason = commas["ended"].as_str().unwrap();
+    assert!(reason.contains("none of the 2 lines"), "{reason}");
     input.write_all(b"1700000000001 2\n").unwrap();
     drop(input);
     child.wait().unwrap();
@@ -173,7 +186,7 @@ fn refusal(address: SocketAddr, text: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_source_that_breaks_off_loses_only_its_partial_line() {
+async fn a_source_that_disconnects_abruptly_loses_only_its_partial_line() {
     let (site, _dir) = plain_site();
     let stream = TcpStream::connect(site.tcp).unwrap();
     (&stream).write_all(b"cut\n1 1\n2 2\n3 3").unwrap();

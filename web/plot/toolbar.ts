@@ -1,10 +1,10 @@
-// The tool bar of a plot.
+// The toolbar of a plot.
 
 export interface ToolActions {
   pause(paused: boolean): void;
   live(): void;
   zoom(factor: number): void;
-  pan(part: number): void;
+  pan(fraction: number): void;
   span(milliseconds: number | undefined): void;
   log(log: boolean): void;
   ownScales(own: boolean): void;
@@ -32,14 +32,14 @@ const SPANS: readonly (readonly [string, number | undefined])[] = [
   ['All', undefined],
 ];
 
-export class ToolBar {
+export class Toolbar {
   readonly element = document.createElement('div');
-  /** The status text. It lies over the plot, so that the layout does not change with it. */
+  /** The status text. It overlays the plot, so that it does not affect the layout. */
   readonly statusElement = document.createElement('span');
   readonly #pause: HTMLButtonElement;
   readonly #live: HTMLButtonElement;
   readonly #log: HTMLButtonElement;
-  readonly #own: HTMLButtonElement;
+  readonly #ownScales: HTMLButtonElement;
   readonly #xy: HTMLButtonElement;
   readonly #spans = document.createElement('select');
 
@@ -50,8 +50,8 @@ export class ToolBar {
     this.#pause = button('Pause', 'Pause the plot', () => actions.pause(!pressed(this.#pause)));
     this.#live = button('Live', 'Show the newest samples', () => actions.live());
     this.#log = button('Log', 'Logarithmic scale', () => actions.log(!pressed(this.#log)));
-    this.#own = button('Separate scales', 'Use a separate scale for each series', () =>
-      actions.ownScales(!pressed(this.#own)),
+    this.#ownScales = button('Separate scales', 'Use a separate scale for each series', () =>
+      actions.ownScales(!pressed(this.#ownScales)),
     );
     this.#xy = button('X-Y', 'Show series whose x is not a time', () => actions.xy(!pressed(this.#xy)));
     this.#spans.setAttribute('aria-label', 'Time range');
@@ -73,7 +73,7 @@ export class ToolBar {
       button('◀', 'Earlier', () => actions.pan(-0.25)),
       button('▶', 'Later', () => actions.pan(0.25)),
       this.#log,
-      this.#own,
+      this.#ownScales,
       this.#xy,
       button('CSV', 'Save the shown samples as CSV', () => actions.csv()),
       button('PNG', 'Save the plot as PNG', () => actions.png()),
@@ -81,33 +81,33 @@ export class ToolBar {
   }
 
   update(state: ToolState): void {
-    press(this.#pause, state.paused);
+    setPressed(this.#pause, state.paused);
     this.#pause.textContent = state.paused ? 'Resume' : 'Pause';
-    press(this.#live, state.following && !state.paused);
-    if (state.log !== undefined) press(this.#log, state.log);
-    if (state.ownScales !== undefined) press(this.#own, state.ownScales);
-    if (state.xy !== undefined) press(this.#xy, state.xy);
+    setPressed(this.#live, state.following && !state.paused);
+    if (state.log !== undefined) setPressed(this.#log, state.log);
+    if (state.ownScales !== undefined) setPressed(this.#ownScales, state.ownScales);
+    if (state.xy !== undefined) setPressed(this.#xy, state.xy);
     if (state.both !== undefined) this.#xy.hidden = !state.both;
     this.#spans.disabled = state.xy ?? this.#spans.disabled;
   }
 
-  status(text: string, bad: boolean): void {
+  status(text: string, isError: boolean): void {
     if (this.statusElement.textContent !== text) this.statusElement.textContent = text;
-    this.statusElement.classList.toggle('bad', bad);
+    this.statusElement.classList.toggle('bad', isError);
   }
 }
 
 const pressed = (element: HTMLButtonElement): boolean => element.getAttribute('aria-pressed') === 'true';
 
-function press(element: HTMLButtonElement, on: boolean): void {
+function setPressed(element: HTMLButtonElement, on: boolean): void {
   if (pressed(element) !== on) element.setAttribute('aria-pressed', String(on));
 }
 
-function button(text: string, label: string, act: () => void): HTMLButtonElement {
+function button(text: string, label: string, onClick: () => void): HTMLButtonElement {
   const element = document.createElement('button');
   element.type = 'button';
   element.textContent = text;
   element.title = label;
-  element.addEventListener('click', act);
+  element.addEventListener('click', onClick);
   return element;
 }

@@ -1,10 +1,10 @@
-// Appearance and accessibility: axe in both colour schemes, a phone, an empty hub, the page of one camera, a foreign
+// Appearance and accessibility: axe-core in both colour schemes, a phone, an empty hub, the page of one camera, a foreign
 // page.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { clockAge, findings, launch, painted, readClock, until, wallReport } from './browser.ts';
+import { clockAge, axeFindings, launch, painted, readClock, until, wallReport } from './browser.ts';
 import { patterns, startHub, type Hub } from './hub.ts';
 
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
@@ -35,19 +35,19 @@ for (const colorScheme of ['dark', 'light'] as const) {
     hub = await startHub([...patterns(4), 'broken=rtsp://127.0.0.1:1/']);
     await open('/', { colorScheme });
     await until(
-      'it paints',
+      'all cameras are painted',
       () => wallReport(page),
       (report) => painted(report) === 4,
     );
     await page.getByRole('button', { name: 'Retry broken' }).waitFor({ timeout: 40_000 });
-    expect(await findings(page)).toEqual([]);
+    expect(await axeFindings(page)).toEqual([]);
     await page.keyboard.press('?');
     await page.getByRole('dialog').waitFor();
-    expect(await findings(page)).toEqual([]);
+    expect(await axeFindings(page)).toEqual([]);
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: /^cam1,/ }).click();
     await page.getByRole('button', { name: 'All cameras' }).waitFor();
-    expect(await findings(page)).toEqual([]);
+    expect(await axeFindings(page)).toEqual([]);
   });
 
   test(`axe finds nothing serious on a ${colorScheme} empty hub, which explains how to add a camera`, async () => {
@@ -55,28 +55,29 @@ for (const colorScheme of ['dark', 'light'] as const) {
     await open('/', { colorScheme });
     await page.getByRole('heading', { name: 'No cameras yet' }).waitFor();
     expect(await page.locator('section.empty').textContent()).toContain('[[camera]]');
-    expect(await findings(page)).toEqual([]);
+    expect(await axeFindings(page)).toEqual([]);
   });
 }
 
 test('the chosen colour scheme is stored in the browser', async () => {
   hub = await startHub(patterns(1));
   await open('/', { colorScheme: 'dark' });
-  const ground = (): Promise<string> => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-  const dark = await ground();
+  const background = (): Promise<string> =>
+    page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const dark = await background();
   await page.getByRole('button', { name: 'Use light colours' }).click();
-  const light = await ground();
+  const light = await background();
   expect(light).not.toBe(dark);
   await page.reload();
   await page.getByRole('button', { name: 'Use dark colours' }).waitFor();
-  expect(await ground()).toBe(light);
+  expect(await background()).toBe(light);
 });
 
 test('on a phone the wall has two columns, scrolls, and nothing is wider than the screen', async () => {
   hub = await startHub(patterns(20));
   await open('/', PHONE);
   await until(
-    'the first paint',
+    'the visible cameras are painted',
     () => wallReport(page),
     (report) => painted(report) >= 6,
   );
@@ -92,7 +93,7 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
     };
   });
   expect(shape).toEqual({ columns: 2, scrolls: true, wide: false });
-  expect(await findings(page)).toEqual([]);
+  expect(await axeFindings(page)).toEqual([]);
   await page.getByRole('button', { name: /^cam3(,|$)/ }).tap();
   await until(
     'one camera is shown',
@@ -101,7 +102,7 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
   );
   await page.getByRole('button', { name: 'All cameras' }).tap();
   await until(
-    'all are back',
+    'the wall is shown again',
     () => wallReport(page),
     ({ solo }) => solo === undefined,
   );
@@ -111,24 +112,27 @@ test('on a phone a long name is shortened, and the numbers beside it are complet
   hub = await startHub(['The-workshop-by-the-old-mill=pattern:?size=320x240&fps=8', ...patterns(9)]);
   await open('/', PHONE);
   const bar = page.locator('camera-wall .bar', { hasText: 'workshop' });
-  const seen = await until(
+  const labels = await until(
     'its age and its rate are shown',
     () =>
       bar.evaluate((bar) =>
         ['.rate', '.age'].map((part) => {
-          const of = bar.querySelector<HTMLElement>(part);
-          return { text: of?.textContent ?? '', cut: (of?.scrollWidth ?? 0) > (of?.clientWidth ?? 0) };
+          const label = bar.querySelector<HTMLElement>(part);
+          return {
+            text: label?.textContent ?? '',
+            truncated: (label?.scrollWidth ?? 0) > (label?.clientWidth ?? 0),
+          };
         }),
       ),
     (parts) => parts.every(({ text }) => text !== ''),
   );
   expect(
-    seen.map(({ cut }) => cut),
-    JSON.stringify(seen),
+    labels.map(({ truncated }) => truncated),
+    JSON.stringify(labels),
   ).toEqual([false, false]);
 });
 
-test('the page of one camera plays it by its short and its full name', async () => {
+test('the page of one camera accepts its short and its full name', async () => {
   hub = await startHub(patterns(2));
   for (const room of ['cam2', 'live-cam2']) {
     await open(`/play/live/${room}`);
@@ -138,7 +142,7 @@ test('the page of one camera plays it by its short and its full name', async () 
       (value) => value !== undefined,
     );
     expect(Math.abs(clockAge(clock ?? 0))).toBeLessThan(2_000);
-    expect(await findings(page)).toEqual([]);
+    expect(await axeFindings(page)).toEqual([]);
     const watched = (await hub.cameras()).filter(({ viewers }) => viewers > 0).map(({ id }) => id);
     expect(watched).toEqual(['cam2']);
     if (room === 'cam2') await page.context().close();
@@ -148,25 +152,25 @@ test('the page of one camera plays it by its short and its full name', async () 
 test.each([
   ['', 'worker'],
   ["worker-src 'none'", 'page'],
-])('any page can show cameras from /ocelli.js; with the policy "%s" the %s paints', async (policy, where) => {
+])('any page can show cameras from /ocelli.js (policy "%s", painted in the %s)', async (policy, painter) => {
   hub = await startHub(patterns(2));
   const html = `<!doctype html><title>Foreign</title><script type="module" src="${hub.url}/ocelli.js"></script>
     <div style="width:400px"><camera-tile camera="cam1"></camera-tile></div><camera-wall></camera-wall>`;
-  const foreign = createServer((_, answer) => {
-    answer.setHeader('Content-Type', 'text/html').setHeader('Content-Security-Policy', policy).end(html);
+  const foreign = createServer((_, response) => {
+    response.setHeader('Content-Type', 'text/html').setHeader('Content-Security-Policy', policy).end(html);
   });
   await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
   const context = await browser.newContext();
   page = await context.newPage();
   await page.goto(`http://127.0.0.1:${(foreign.address() as AddressInfo).port}`);
   const report = await until(
-    'the wall paints',
+    'the wall is painted',
     () => wallReport(page),
     (report) => painted(report) === 2,
   );
-  expect(report.paintsIn).toBe(where);
+  expect(report.paintsIn).toBe(painter);
   await until(
-    'the tile paints',
+    'the tile is painted',
     () => readClock(page, 'cam1', 'camera-tile'),
     (value) => value !== undefined,
   );
@@ -197,10 +201,10 @@ for (const colorScheme of ['dark', 'light'] as const) {
     });
     if (colorScheme === 'dark') expect(brightness).toBeLessThan(100);
     else expect(brightness).toBeGreaterThan(200);
-    expect(await findings(page)).toEqual([]);
+    expect(await axeFindings(page)).toEqual([]);
     await hub.stop();
     await until(
-      'the notice disappears after the hub has ended',
+      'the notice disappears after the hub has stopped',
       () => notice.textContent(),
       (text) => text === '',
     );
@@ -239,7 +243,7 @@ test.each([
     await open(path, { viewport: { width, height } });
     const retry = page.getByRole('button', { name: 'Retry broken' });
     await retry.waitFor({ timeout: 40_000 });
-    const seen = await retry.evaluate((button) => {
+    const layout = await retry.evaluate((button) => {
       const tile = button.closest('.tile');
       const reason = tile?.querySelector<HTMLElement>('.reason');
       const bar = tile?.querySelector('.bar');
@@ -259,23 +263,23 @@ test.each([
         button: button.getBoundingClientRect().height,
       };
     });
-    expect(seen.text.length).toBeGreaterThan(3);
-    expect(seen.title).toBe(seen.text);
-    expect(seen.lines).toBeGreaterThanOrEqual(1);
+    expect(layout.text.length).toBeGreaterThan(3);
+    expect(layout.title).toBe(layout.text);
+    expect(layout.lines).toBeGreaterThanOrEqual(1);
     if (height <= 200) {
-      expect(seen.lines).toBeLessThanOrEqual(2);
-      expect(seen.button).toBeLessThanOrEqual(24);
+      expect(layout.lines).toBeLessThanOrEqual(2);
+      expect(layout.button).toBeLessThanOrEqual(24);
     }
-    for (const [index, part] of seen.parts.entries()) {
-      expect(within(part, seen.tile), JSON.stringify(seen)).toBe(true);
-      for (const other of seen.parts.slice(index + 1))
-        expect(overlap(part, other), JSON.stringify(seen)).toBe(false);
+    for (const [index, part] of layout.parts.entries()) {
+      expect(within(part, layout.tile), JSON.stringify(layout)).toBe(true);
+      for (const other of layout.parts.slice(index + 1))
+        expect(overlap(part, other), JSON.stringify(layout)).toBe(false);
     }
   },
 );
 
 async function serve(html: string): Promise<Server> {
-  const server = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(html));
+  const server = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end(html));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return server;
 }

@@ -1,8 +1,8 @@
-// Grabs JPEG pictures from this browser's camera.
+// Captures JPEG pictures from this browser's camera.
 
 const QUALITY = 0.72;
 
-export interface Choice {
+export interface CameraOptions {
   /** In pixels. */
   readonly width: number;
   /** The back or the front camera of a phone. */
@@ -32,7 +32,7 @@ export function cameraErrorMessage(error: unknown): string {
   }
 }
 
-export class OwnCamera {
+export class BrowserCamera {
   readonly stream: MediaStream;
   readonly #video = document.createElement('video');
   readonly #canvas = document.createElement('canvas');
@@ -46,23 +46,23 @@ export class OwnCamera {
     this.#video.srcObject = stream;
   }
 
-  /** Asks for permission and opens the camera. Calls `onend` when it is unplugged or the permission is withdrawn. */
-  static async open({ width, facing }: Choice, onend: () => void): Promise<OwnCamera> {
+  /** Requests permission and opens the camera. Calls `onend` when it is disconnected or the permission is revoked. */
+  static async open({ width, facing }: CameraOptions, onend: () => void): Promise<BrowserCamera> {
     const video = { width: { ideal: width }, facingMode: facing };
     const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
-    const camera = new OwnCamera(stream, width);
+    const camera = new BrowserCamera(stream, width);
     stream.getVideoTracks()[0]?.addEventListener('ended', onend);
     await camera.#video.play();
     return camera;
   }
 
   /** Returns the current picture, at `scale` times the chosen width, or undefined before the first one. */
-  async grab(scale: number): Promise<Blob | undefined> {
+  async capture(scale: number): Promise<Blob | undefined> {
     const { videoWidth, videoHeight } = this.#video;
     if (videoWidth === 0) return undefined;
-    const across = Math.min(1, (this.#width * scale) / videoWidth);
-    this.#canvas.width = Math.max(2, Math.round(videoWidth * across));
-    this.#canvas.height = Math.max(2, Math.round(videoHeight * across));
+    const ratio = Math.min(1, (this.#width * scale) / videoWidth);
+    this.#canvas.width = Math.max(2, Math.round(videoWidth * ratio));
+    this.#canvas.height = Math.max(2, Math.round(videoHeight * ratio));
     this.#canvas
       .getContext('2d', { alpha: false })
       ?.drawImage(this.#video, 0, 0, this.#canvas.width, this.#canvas.height);

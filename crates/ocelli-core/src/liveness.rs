@@ -1,0 +1,151 @@
+//! Signs of life of one camera: when pictures and media data arrived, and how long the hub
+//! waits for more. It changes no state; [`crate::upstream`] acts on its verdicts.
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A live camera without a picture for this long is reported as stalled.
+const STALL: Duration = Duration::from_secs(3);
+/// The watchdog looks at least this often, because the timeouts change with each picture.
+const CHECK_EVERY: Duration = STALL;
+
+/// The wait for a key frame while media data arrives and the camera's interval between key
+/// frames is unknown. Cameras offer up to 400 frames between key frames, and codecs that
+/// lengthen the interval while nothing moves reach about a minute. 90 s covers those, and a
+/// camera that never sends a key frame is still reported soon.
+const FIRST_KEY_WAIT: Duration = Duration::from_secs(90);
+/// The wait for a key frame, as a multiple of the longest recent interval between two.
+const KEY_WAIT_FACTOR: f64 = 1.5;
+/// The longest wait for a key frame, whatever intervals were seen.
+const MAX_KEY_WAIT: Duration = Duration::from_secs(300);
+
+/// What to do about a camera.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Nothing, until then.
+    Wait(Instant),
+    /// Report it as stalled for this long, and look again then.
+    Stalled(Duration, Instant),
+    /// End the attempt, for this reason.
+    GiveUp(String),
+}
+
+/// Times of the pictures and of the media data of a camera.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    /// When the attempt began or last delivered a picture.
+    last_picture_at: Instant,
+    /// When media data last arrived in this attempt; `None` if it delivered none.
+    data: Option<Instant>,
+    /// When media data without a picture first arrived after `last_picture_at`.
+    data_since: Option<Instant>,
+    /// Whether the attempt delivered pictures.
+    lived: bool,
+    /// The last key frame of this attempt.
+    key: Option<Instant>,
+    /// The longest recent interval between two key frames. It outlives the attempt.
+    key_interval: Option<Duration>,
+}
+
+impl Liveness {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            last_picture_at: now,
+            data: None,
+            data_since: None,
+            lived: false,
+            key: None,
+            key_interval: None,
+        }
+    }
+
+    /// Records the start of an attempt.
+    pub fn begin(&mut self, now: Instant) {
+        *self = Self {
+            key_interval: self.key_interval,
+            ..Self::new(now)
+        };
+    }
+
+    /// Records a picture.
+    pub fn picture(&mut self, now: Instant, key: bool) {
+        self.last_picture_at = now;
+        self.data_since = None;
+        self.lived = true;
+        if !key {
+            return;
+        }
+        if let Some(before) = self.key.replace(now) {
+            let interval = now - before;
+            // A longer interval counts at once. A shorter one counts gradually, because some
+            // cameras send additional key frames when something moves.
+            self.key_interval = Some(match self.key_interval {
+                Some(longest) => interval.max((longest * 3 + interval) / 4),
+                None => interval,
+            });
+        }
+    }
+
+    /// Records media data that is not a picture yet. Returns whether it is the first in this
+    /// attempt.
+    pub fn data(&mut self, now: Instant) -> bool {
+        self.data_since.get_or_insert(now);
+        self.data.replace(now).is_none()
+    }
+
+    /// Records the end of the attempt. Returns whether it delivered pictures.
+    pub fn end(&mut self) -> bool {
+        std::mem::take(&mut self.lived)
+    }
+
+    /// Returns how long the hub waits for a key frame while media data arrives.
+    fn key_wait(&self, patience: Duration) -> Duration {
+        let wait = match self.key_interval {
+            Some(interval) => interval.mul_f64(KEY_WAIT_FACTOR).min(MAX_KEY_WAIT),
+            None => FIRST_KEY_WAIT,
+        };
+        wait.max(patience)
+    }
+
+    /// Judges the silence until `now`. The source sets `stall`, if its pictures are rare, and
+    /// `patience`.
+    pub fn check(&mut self, now: Instant, stall: Option<Duration>, patience: Duration) -> Verdict {
+        let stall = stall.unwrap_or(STALL);
+        let end = match (self.data_since, self.data) {
+            (Some(since), Some(last)) => (last + patience).min(since + self.key_wait(patience)),
+            _ => self.last_picture_at + patience,
+        };
+        if now >= end {
+            return Verdict::GiveUp(self.give_up(now, patience));
+        }
+        let next = end.min(now + CHECK_EVERY);
+        let stalls = self.last_picture_at + stall;
+        if now >= stalls {
+            return match self.lived {
+                true => Verdict::Stalled(stall, next),
+                false => Verdict::Wait(next),
+            };
+        }
+        Verdict::Wait(next.min(stalls))
+    }
+
+    fn give_up(&mut self, now: Instant, patience: Duration) -> String {
+        let talks = self.data.is_some_and(|last| now < last + patience);
+        let wait = self.key_wait(patience);
+        if talks {
+            // The camera may have been set to a longer interval: the next attempt waits
+            // for as long as the first one.
+            self.key_interval = None;
+        }
+        match (self.lived, talks) {
+            (true, _) => no_picture(now - self.last_picture_at),
+            (false, false) => format!("connected, but {}", no_picture(patience)),
+            (false, true) => format!("sends video, but no key frame for {} s", wait.as_secs()),
+        }
+    }
+}
+
+/// Returns the reason of a camera that has delivered no picture for `time`.
+pub(crate) fn no_picture(time: Duration) -> String {
+    format!("no picture for {} s", time.as_secs())
+}

@@ -76,7 +76,7 @@ pub struct TestResult {
     width: Option<u16>,
     height: Option<u16>,
     /// The picture, as `data:image/jpeg;base64,…`.
-    data_url: Option<String>,
+    still: Option<String>,
     /// Duration of the test.
     took_ms: u64,
 }
@@ -237,7 +237,7 @@ fn successful_result(frame: &Frame, codec: Option<Codec>) -> TestResult {
         codec: codec.map(Codec::name),
         width,
         height,
-        data_url: Some(data_url(frame)),
+        still: Some(data_url(frame)),
         ..TestResult::default()
     }
 }

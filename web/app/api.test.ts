@@ -56,13 +56,15 @@ test('a refused call throws with the message from the hub', async () => {
   const { call, signedOut } = hub(refusal(409, 'app "yard" already exists'));
   const failure = await failureOf(call('POST', 'apps', {}));
   expect(failure.status).toBe(409);
-  expect(errorMessage(failure)).toBe('App "yard" already exists.');
+  expect(errorMessage(failure)).toBe('App “yard” already exists.');
   expect(signedOut).not.toHaveBeenCalled();
 });
 
 test('an invalid field is named without its location', async () => {
   const { call } = hub(refusal(400, 'name in the body: it takes 1 to 64 characters'));
   expect(errorMessage(await failureOf(call('POST', 'users', {})))).toBe('Name: it takes 1 to 64 characters.');
+  const address = hub(refusal(400, 'source in the body: it is too long'));
+  expect(errorMessage(await failureOf(address.call('POST', 'cameras', {})))).toBe('Address: it is too long.');
 });
 
 test('a response that is not JSON is reported with its status', async () => {

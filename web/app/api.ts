@@ -1,6 +1,8 @@
 // The client for the hub's HTTP API. It unwraps the envelope and turns every failure into an ApiError with a readable
 // message. The types of requests and responses are in shapes.ts.
 
+import { sentence } from '../client/sentence.ts';
+
 const BASE = '/api/v1/';
 const SESSION_ENDED = 'You are no longer signed in. Sign in again.';
 const HUB_UNREACHABLE = 'The hub does not answer. Check that it is running, then try again.';
@@ -23,6 +25,19 @@ export class ApiError extends Error {
 const CREDENTIAL_PATHS = ['session', 'session/password', 'setup'];
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+/** The labels of the fields in forms, where they differ from the names in the API. */
+const LABELS: Readonly<Record<string, string>> = {
+  source: 'Address',
+  substream: 'Low-resolution stream',
+  interval: 'Fetch a picture every',
+  'jpeg.fps': 'Pictures per second',
+  'jpeg.width': 'Width in pixels',
+  'jpeg.quality': 'Quality',
+  identity: 'Device name',
+  old: 'Current password',
+  new: 'New password',
+};
 
 /** The page size for long lists. */
 const PAGE_SIZE = 500;
@@ -99,12 +114,10 @@ export function errorMessage(error: unknown): string {
   // The hub's message gives the time in seconds; `formatWait` makes it readable.
   const message =
     retryAfter === undefined ? error.message : error.message.replace(/[;,.]? try again in \d+ s$/, '');
-  // "name in the body: …" is meant for programs.
-  const short = message.replace(' in the body:', ':');
-  // Messages of the API start with a lowercase letter.
-  const sentence = short.charAt(0).toUpperCase() + short.slice(1);
-  const punctuated = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
-  return retryAfter !== undefined ? `${punctuated} Try again in ${formatWait(retryAfter)}.` : punctuated;
+  // "source in the body: …" is meant for programs.
+  const short = message.replace(/^(\S+) in the body:/, (_, field: string) => `${LABELS[field] ?? field}:`);
+  const text = sentence(short);
+  return retryAfter !== undefined ? `${text} Try again in ${formatWait(retryAfter)}.` : text;
 }
 
 function parse(text: string): unknown {

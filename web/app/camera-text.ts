@@ -1,4 +1,5 @@
 // Texts about a camera's failures.
+import { sentence } from '../client/sentence.ts';
 import type { Camera } from './shapes.ts';
 import { ago } from './wording.ts';
 
@@ -10,9 +11,9 @@ export function failureTexts(
   { reason, lastFailure }: Pick<Camera, 'reason' | 'lastFailure'>,
   now: number,
 ): readonly string[] {
-  if (lastFailure === null) return reason === null ? [] : [reason];
+  const current = reason === null ? [] : [sentence(reason)];
+  if (lastFailure === null) return current;
   const when = ago(lastFailure.at, now);
-  if (lastFailure.reason === reason) return [`${reason} (${when})`];
-  const last = `Last failure, ${when}: ${lastFailure.reason}`;
-  return reason === null ? [last] : [reason, last];
+  if (lastFailure.reason === reason) return [`${sentence(reason)} Last failed ${when}.`];
+  return [...current, `Last failure, ${when}: ${sentence(lastFailure.reason)}`];
 }

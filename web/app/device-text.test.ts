@@ -55,13 +55,13 @@ test('a device is described by the numbers it reports', () => {
     heapFree: 41232,
   });
   expect(deviceSummary(device({ lastStatsJson: stats }), 300_000)).toBe(
-    '12 fps · -61 dBm · 40 KiB free · up 5 min',
+    '12 fps · Wi-Fi -61 dBm · 40 KiB of memory free · connected for 5 min',
   );
   for (const lastStatsJson of [null, 'rubbish', '3', 'null']) {
-    expect(deviceSummary(device({ lastStatsJson }), 5_000)).toBe('up 5 s');
+    expect(deviceSummary(device({ lastStatsJson }), 5_000)).toBe('connected for 5 s');
   }
   expect(droppedSummary(device({}))).toBe('');
   expect(droppedSummary(device({ aboveRate: 1200, notJpeg: 2 }))).toBe(
-    "Dropped: 1,200 above the app's rate, 2 not JPEG",
+    "Dropped: 1,200 above the app's limit, 2 not JPEG",
   );
 });

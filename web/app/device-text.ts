@@ -63,9 +63,9 @@ export function deviceSummary(device: ConnectedDevice, now: number): string {
   const { fps, rssi, heapFree } = reportedNumbers(device);
   const parts = [
     fps === undefined ? undefined : `${Math.round(fps * 10) / 10} fps`,
-    rssi === undefined ? undefined : `${rssi} dBm`,
-    heapFree === undefined ? undefined : `${Math.round(heapFree / 1024)} KiB free`,
-    `up ${formatDuration(now - device.connectedAt)}`,
+    rssi === undefined ? undefined : `Wi-Fi ${rssi} dBm`,
+    heapFree === undefined ? undefined : `${Math.round(heapFree / 1024)} KiB of memory free`,
+    `connected for ${formatDuration(now - device.connectedAt)}`,
   ];
   return parts.filter((part) => part !== undefined).join(' · ');
 }
@@ -73,7 +73,7 @@ export function deviceSummary(device: ConnectedDevice, now: number): string {
 /** Describes a device's dropped frames; empty if there are none. */
 export function droppedSummary({ aboveRate, notJpeg }: ConnectedDevice): string {
   const parts = [];
-  if (aboveRate > 0) parts.push(`${aboveRate.toLocaleString('en')} above the app's rate`);
+  if (aboveRate > 0) parts.push(`${aboveRate.toLocaleString('en')} above the app's limit`);
   if (notJpeg > 0) parts.push(`${notJpeg.toLocaleString('en')} not JPEG`);
   return parts.length === 0 ? '' : `Dropped: ${parts.join(', ')}`;
 }

@@ -1,4 +1,5 @@
 // The messages of the ingest protocol, for a page that acts as a device: docs/reference/ingest-protocol.md.
+import { sentence } from '../client/sentence.ts';
 
 /** The `ready` message: the hub accepts frames within these limits. */
 export interface Ready {
@@ -47,23 +48,23 @@ export function explainClose(code: number, message: string | undefined): CloseRe
   switch (code) {
     case 4401:
       return {
-        text: messageOr('The key is wrong or was revoked. Create a new one in Settings → Devices.'),
+        text: `${messageOr('The key is wrong or was revoked.')} Create a new key in Settings → Devices.`,
         retrySeconds: null,
       };
     case 4409:
       return {
-        text: 'Another device is using this key and has replaced this one. Use a separate key for each device.',
+        text: 'Another device now uses this key, so this one was disconnected. Create a separate key for each device in Settings → Devices.',
         retrySeconds: null,
       };
     case 1000:
-      return { text: messageOr('This camera was stopped on the hub.'), retrySeconds: null };
+      return { text: messageOr('This camera was stopped at the hub.'), retrySeconds: null };
     case 4403:
       return { text: messageOr('The hub accepts no more cameras in this app.'), retrySeconds: 60 };
     case 4429:
       return { text: messageOr('Too many attempts with wrong keys from this address.'), retrySeconds: 60 };
     case 4413:
       return {
-        text: 'The pictures were too large. They are sent smaller now.',
+        text: 'The pictures were too large. They will be smaller.',
         retrySeconds: 1,
         reduceSize: true,
       };
@@ -74,9 +75,4 @@ export function explainClose(code: number, message: string | undefined): CloseRe
     default:
       return { text: messageOr('The hub cannot be reached.'), retrySeconds: 1 };
   }
-}
-
-function sentence(text: string): string {
-  const capitalized = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(capitalized) ? capitalized : `${capitalized}.`;
 }

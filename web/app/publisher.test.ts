@@ -136,7 +136,7 @@ test('the publisher reconnects after a lost connection, and waits longer if the 
   expect(sockets).toHaveLength(2);
   lastSocket().receive({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
   lastSocket().end(4403);
-  expect(states.at(-1)).toMatchObject({ kind: 'waiting', reason: 'App "live" takes 3 cameras.' });
+  expect(states.at(-1)).toMatchObject({ kind: 'waiting', reason: 'App “live” takes 3 cameras.' });
   await vi.advanceTimersByTimeAsync(59_000);
   expect(sockets).toHaveLength(2);
   await vi.advanceTimersByTimeAsync(6_000);

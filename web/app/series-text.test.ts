@@ -17,9 +17,9 @@ const SERIES = {
 } as const;
 
 test('a series is described in one line', () => {
-  expect(seriesSummary(SERIES, NOW)).toBe('1,234 points · newest 21.5 °C · just now · 1 source');
+  expect(seriesSummary(SERIES, NOW)).toBe('1,234 samples · newest 21.5 °C · just now · 1 source');
   const unused = { ...SERIES, points: 0, newest: null, lastAt: null, clockOffsetMs: null, sources: 0 };
-  expect(seriesSummary(unused, NOW)).toBe('0 points');
+  expect(seriesSummary(unused, NOW)).toBe('0 samples');
   expect(seriesSummary({ ...SERIES, clockOffsetMs: -12_000 }, NOW)).toContain('clock 12 s behind');
   expect(seriesSummary({ ...SERIES, clockOffsetMs: 1_999 }, NOW)).not.toContain('clock');
 });

@@ -23,7 +23,7 @@ export function invalidLinesText({
 
 export function seriesSummary(series: Series, now: number): string {
   const { points, newest, unit, lastAt, clockOffsetMs, sources } = series;
-  const parts = [pluralize(points, 'point', 'points')];
+  const parts = [pluralize(points, 'sample', 'samples')];
   if (newest !== null) parts.push(`newest ${formatValue(newest[1], unit ?? undefined)}`);
   if (lastAt !== null) parts.push(ago(lastAt, now));
   if (sources > 0) parts.push(pluralize(sources, 'source', 'sources'));
@@ -33,7 +33,7 @@ export function seriesSummary(series: Series, now: number): string {
 }
 
 export function sourceSummary({ points, since, ended, endedAt }: SeriesSource): string {
-  const parts = [pluralize(points, 'point', 'points'), `since ${formatTime(since)}`];
+  const parts = [pluralize(points, 'sample', 'samples'), `since ${formatTime(since)}`];
   if (endedAt !== null) parts.push(`ended ${formatTime(endedAt)}: ${ended ?? ''}`);
   return parts.join(' · ');
 }

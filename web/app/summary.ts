@@ -32,6 +32,6 @@ export function notice(link: Link, listed: boolean): string {
     case 'reconnecting':
       return 'The connection to the hub was lost. Reconnecting…';
     case 'fallback':
-      return 'The live connection is blocked. Showing MJPEG and snapshots while Ocelli keeps trying to connect.';
+      return 'The live connection is blocked, so pictures may be slower (MJPEG and snapshots). Ocelli keeps trying to connect.';
   }
 }

@@ -10,10 +10,10 @@ export const CHOICES: readonly Choice[] = [
   ['camera:*', 'Add, change, share and delete cameras'],
   ['ingress:*', 'Create and revoke device keys'],
   ['series:read', 'See series'],
-  ['series:write', 'Write and edit series'],
-  ['series:*', 'See, write, change and delete series'],
-  ['stream:read', 'See streams'],
-  ['stream:*', 'See and stop streams'],
+  ['series:write', 'Send and change series'],
+  ['series:*', 'See, send, change and delete series'],
+  ['stream:read', 'See which devices send pictures'],
+  ['stream:*', 'See and stop devices that send pictures'],
   ['app:read', 'See apps'],
   ['app:*', 'Create, change and delete apps'],
   ['token:*', 'Create and revoke tokens'],
@@ -22,6 +22,10 @@ export const CHOICES: readonly Choice[] = [
   ['session:*', 'See where users are signed in, and sign them out'],
   ['*', 'Everything'],
 ];
+
+/** Describes a permission in words if it is one of the choices. */
+export const meaningOf = (permission: string): string =>
+  CHOICES.find(([choice]) => choice === permission)?.[1] ?? permission;
 
 /** Returns the choices for a token of `app`, or of all apps if it is null. */
 export function choicesFor(granted: Permissions, app: string | null): Choice[] {

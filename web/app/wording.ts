@@ -1,10 +1,16 @@
 // Short texts and conversions that several panels share.
-import type { LocalCamera } from './shapes.ts';
+import type { LocalCamera, RoleName } from './shapes.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+
+export const ROLE_NAMES: Readonly<Record<RoleName, string>> = {
+  viewer: 'Viewer',
+  operator: 'Operator',
+  admin: 'Administrator',
+};
 
 /** Formats a duration in its largest whole unit. */
 export function formatDuration(ms: number, round = Math.floor): string {

@@ -21,7 +21,7 @@ test('a wall link shows only its cameras, and reports that it has ended', async 
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   await admin.goto(`${hub.url}/settings#apps`);
-  await admin.getByRole('switch', { name: 'Public playback for live' }).uncheck();
+  await admin.getByRole('switch', { name: 'Public cameras for live' }).uncheck();
   await admin.getByText('Only signed-in users').waitFor();
   await admin.goto(`${hub.url}/settings#walls/add`);
   await admin.getByLabel('Name').fill('Hall');

@@ -15,7 +15,7 @@ test('typed input is kept when the session ends', async () => {
   await page.goto(`${hub.url}/settings#apps/add`);
   await page.getByLabel('Name').fill('yard');
 
-  await otherPage.getByText('this session').waitFor();
+  await otherPage.getByText('this browser').waitFor();
   await otherPage.getByRole('button', { name: /^Sign out .* at / }).click();
   await otherPage.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
   await otherPage.getByRole('button', { name: /^Sign out .* at / }).waitFor({ state: 'detached' });

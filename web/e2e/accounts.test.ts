@@ -124,7 +124,7 @@ test('each role is offered its own actions and refused all others', async () => 
 
   await viewer.goto(`${hub.url}/settings`);
   expect(await panels(viewer)).toEqual(['Cameras', 'Series', 'Account']);
-  await viewer.getByText('configured').waitFor();
+  await viewer.getByText('read-only').waitFor();
   expect(await viewer.getByRole('link', { name: 'Add a camera' }).count()).toBe(0);
   await viewer.goto(`${hub.url}/settings#people/add`);
   await viewer.getByRole('heading', { name: 'Cameras' }).waitFor();

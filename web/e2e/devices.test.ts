@@ -26,7 +26,7 @@ async function createKey(page: Page, room: string): Promise<string> {
   await page.goto(`${hub.url}/settings#ingress/add`);
   await page.getByLabel('Room').fill(room);
   await page.getByRole('button', { name: 'Create key' }).click();
-  await page.getByText('Waiting for the first frame…').waitFor();
+  await page.getByText('Waiting for the first picture…').waitFor();
   return page.getByLabel(`Key for “${room}”`).getByRole('textbox').inputValue();
 }
 
@@ -62,14 +62,14 @@ test('a key is created, a phone pushes with it, its card updates, and the key is
   expect(phone.url(), 'the key is removed from the address').toBe(`${hub.url}/publish`);
   expect([await axeFindings(phone), await overflows(phone)]).toEqual([[], false]);
   await phone.getByRole('button', { name: 'Start camera' }).click();
-  await phone.getByText('Live as live-door').waitFor();
+  await phone.getByText('Live. The hub shows these pictures.').waitFor();
   expect([await axeFindings(phone), await overflows(phone)]).toEqual([[], false]);
 
-  await page.getByText('The first frame has arrived').waitFor();
+  await page.getByText('The first picture has arrived').waitFor();
   await until('the first picture is loaded', () => isLoaded(page, 'First picture from door'), Boolean);
   await until('the picture on the card is loaded', () => isLoaded(page, 'Last picture from door'), Boolean);
   await card(page, 'door')
-    .getByText(/\d fps · up \d+ s/)
+    .getByText(/\d fps · connected for \d+ s/)
     .waitFor();
   await page.getByText('1 of 1 connected').waitFor();
   await page.getByRole('button', { name: 'Done' }).click();
@@ -97,23 +97,23 @@ test('the test command of a key works, and changed limits of an app apply immedi
   const device = spawn(HUB, command.split(' '), { env: { ...process.env, OCELLI_KEY: key } });
   const exited = new Promise((resolve) => device.once('exit', resolve));
   try {
-    await page.getByText('The first frame has arrived').waitFor();
+    await page.getByText('The first picture has arrived').waitFor();
     await page.goto(`${hub.url}/settings#apps`);
-    await page.getByText('Devices: 15 frames per second').click();
+    await page.getByText('Devices: at most 15 pictures per second').click();
     const rules = page.getByRole('form', { name: 'Devices in live' });
-    await rules.getByLabel('Frames per second').fill('1');
+    await rules.getByLabel('Pictures per second').fill('1');
     expect([await axeFindings(page), await overflows(page)]).toEqual([[], false]);
     await rules.getByRole('button', { name: 'Save' }).click();
     await rules.getByText('Saved').waitFor();
     await page.goto(`${hub.url}/settings#ingress`);
     await card(page, 'bench')
-      .getByText(/Dropped: \d+ above the app's rate/)
+      .getByText(/Dropped: \d+ above the app's limit/)
       .waitFor();
   } finally {
     device.kill('SIGINT');
     await exited;
   }
-  await card(page, 'bench').getByText('offline').waitFor();
+  await card(page, 'bench').getByText('not connected').waitFor();
 });
 
 test('a page without camera access or with a wrong key explains what to do', async () => {

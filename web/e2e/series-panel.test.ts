@@ -29,11 +29,11 @@ describe('the Series panel', () => {
       const send = netcat(port, 'boiler');
       send(`${Date.now()} 61.5\nwarm\n`);
       const list = page.getByRole('list', { name: 'Series' });
-      await list.getByText('1 point · newest 61.5 · just now · 1 source').waitFor();
+      await list.getByText('1 sample · newest 61.5 · just now · 1 source').waitFor();
       await list.getByText('1 invalid line was skipped: “warm”').waitFor();
       const sources = page.getByRole('list', { name: 'Sources' });
       await sources.getByText('connected').waitFor();
-      await sources.getByText(/^boiler · 1 point · since /).waitFor();
+      await sources.getByText(/^boiler · 1 sample · since /).waitFor();
       await sources.getByText('127.0.0.1:').waitFor();
       expect(await axeFindings(page)).toEqual([]);
 
@@ -43,7 +43,7 @@ describe('the Series panel', () => {
       await page.getByRole('button', { name: 'Save' }).click();
       await list.getByText('newest 61.5 °C').waitFor();
       send(`${Date.now()} 62\n`);
-      await list.getByText('2 points · newest 62 °C').waitFor();
+      await list.getByText('2 samples · newest 62 °C').waitFor();
       running.netcats.pop()?.kill();
       await sources.getByText(/ended .*: /).waitFor();
 

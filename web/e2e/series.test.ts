@@ -239,7 +239,7 @@ describe('the page of series', () => {
     expect(ysOf(await report(page), 'circle')).toEqual([]);
     const csv = await page.evaluate(() => document.querySelector<Plot>('series-plot')?.csv());
     expect(csv).toContain(`"a, ""one""",,${now},${new Date(now).toISOString()},1000`);
-    await page.getByRole('button', { name: 'Log' }).click();
+    await page.getByRole('button', { name: 'Log scale' }).click();
     await page.getByRole('button', { name: 'Separate scales' }).click();
     await until(
       'it is drawn with these scales',
@@ -262,7 +262,7 @@ describe('the page of series', () => {
     expect(plot.range?.max).toBeGreaterThan(0.9);
     const [picture] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('button', { name: 'PNG' }).click(),
+      page.getByRole('button', { name: 'Save PNG' }).click(),
     ]);
     expect(picture.suggestedFilename()).toBe('series.png');
     expect(errorsOf(page)).toEqual([]);

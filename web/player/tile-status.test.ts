@@ -65,7 +65,7 @@ describe('tileStatus', () => {
 
   test('a failed camera shows its reason and a retry button, even while it shows a picture', () => {
     const status = tileStatus(observed({ camera: camera('failed', '401: wrong user or password') }));
-    expect(status).toMatchObject({ tone: 'failed', reason: '401: wrong user or password', canRetry: true });
+    expect(status).toMatchObject({ tone: 'failed', reason: '401: wrong user or password.', canRetry: true });
   });
 
   test('starting, waiting, stalled and live are distinct', () => {

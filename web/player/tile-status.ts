@@ -1,5 +1,6 @@
 // Derives a tile's status text from the camera's state, the link and the picture. No DOM.
 import type { Camera } from '../client/events.ts';
+import { sentence } from '../client/sentence.ts';
 import type { Link } from '../client/connection.ts';
 import { formatAge, formatRate, isStale } from './age.ts';
 import type { FallbackMode } from './fallback.ts';
@@ -62,7 +63,7 @@ export function tileStatus(observed: Observed): TileStatus {
     };
   }
   if (state === 'failed') {
-    const reason = camera?.reason ?? 'The camera sends no pictures.';
+    const reason = sentence(camera?.reason ?? 'The camera sends no pictures.');
     return {
       ...base,
       tone: 'failed',
@@ -84,7 +85,7 @@ export function tileStatus(observed: Observed): TileStatus {
     };
   }
   if (state === 'stalled') {
-    const reason = camera?.reason ?? 'The camera is connected but sends no new pictures.';
+    const reason = sentence(camera?.reason ?? 'The camera is connected but sends no new pictures.');
     return { ...base, tone: 'stalled', icon: 'stalled', label: 'Stalled', headline: 'Stalled', reason };
   }
   if (observed.fallback) return fallbackStatus(observed, base);

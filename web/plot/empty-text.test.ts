@@ -8,14 +8,14 @@ const outputOf = (example: string): string =>
 
 test('a plot of all series uses an example name', () => {
   expect(emptyText([], 'hub.lan')).toEqual({
-    text: 'No samples yet. To send one:',
+    text: 'No samples yet. To send one, run:',
     example: "printf 'temp\\n%s000 21.5\\n' $(date +%s) | nc -N hub.lan 9876",
   });
 });
 
 test('a plot of named series shows their names and how to send a sample of the first', () => {
   const { text, example } = emptyText(['boiler out', 'load'], '[::1]');
-  expect(text).toBe('No samples of boiler out, load yet. To send one:');
+  expect(text).toBe('No samples of boiler out, load yet. To send one, run:');
   expect(example).toContain("'boiler out\\n");
   expect(example).toContain('nc -N ::1 9876');
 });

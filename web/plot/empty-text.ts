@@ -11,7 +11,7 @@ export function emptyText(names: readonly string[], host: string): EmptyText {
   const ofNames = names.length > 0 ? ` of ${names.join(', ')}` : '';
   const target = host.replace(/^\[(.*)\]$/, '$1');
   return {
-    text: `No samples${ofNames} yet. To send one:`,
+    text: `No samples${ofNames} yet. To send one, run:`,
     example: `printf '${escapeForPrintf(names[0] ?? 'temp')}\\n%s000 21.5\\n' $(date +%s) | nc -N ${target} 9876`,
   };
 }

@@ -3,6 +3,7 @@
 import type { HubAddress } from '../client/hub-address.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { browserPlatform } from '../client/browser-platform.ts';
+import { sentence } from '../client/sentence.ts';
 import { SeriesConnection, type SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 
@@ -98,9 +99,10 @@ export async function changeSeries(
         ? {}
         : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
     });
-    const message = response.ok ? '' : ((await response.json()) as { message?: string }).message;
-    return (
-      message ?? `The hub refused the change with status ${response.status}. Reload the page and try again.`
+    if (response.ok) return '';
+    const { message } = (await response.json()) as { message?: string };
+    return sentence(
+      message ?? `The hub refused the change with status ${response.status}. Reload the page and try again.`,
     );
   } catch {
     return 'The hub cannot be reached. Check that it is running, then try again.';

@@ -125,7 +125,11 @@ export class Legend {
       this.#actions.remove(series.id);
     });
     const cancel = button('Cancel', `Do not delete ${series.name}`, () => this.#endEditing());
-    this.#edit(row, series, [span('name', `Delete ${series.name} with all its samples?`), remove, cancel]);
+    this.#edit(row, series, [
+      span('name question', `Delete ${series.name} with all its samples?`),
+      remove,
+      cancel,
+    ]);
     cancel.focus();
   }
 

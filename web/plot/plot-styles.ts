@@ -42,6 +42,7 @@ const STYLES = `
   .swatch { inline-size: 14px; block-size: 4px; border-radius: 2px; flex: none; }
   .dashed { mask: repeating-linear-gradient(90deg, #000 0 4px, #0000 4px 6px); }
   .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-inline-size: 22ch; }
+  .name.question { white-space: normal; max-inline-size: none; }
   .off .name { color: var(--ink-soft); text-decoration: line-through; }
   .value { font-variant-numeric: tabular-nums; min-inline-size: 6ch; text-align: end; font-weight: 600; white-space: nowrap; }
   .missed, .clock { color: var(--warn); font-size: 0.92em; }

@@ -334,12 +334,13 @@ export class SeriesPlot extends HTMLElement {
   #updateStatus(): void {
     const { link } = this.#feed;
     const { cursor } = this.#chart;
-    let status = LINK_TEXT[link];
+    const noSeries = this.#set.all().length === 0;
+    // An empty plot shows the text in its middle.
+    let status = noSeries ? '' : LINK_TEXT[link];
     if (cursor !== undefined && status === '')
       status = this.#xy ? formatValue(cursor, undefined) : clockTime(cursor);
     else if (status === '' && this.#paused) status = 'Paused';
     this.#tools.status(status, link === 'reconnecting' || link === 'refused');
-    const noSeries = this.#set.all().length === 0;
     this.#empty.textContent = noSeries
       ? LINK_TEXT[link]
       : 'No series is selected. Select one in the list below.';

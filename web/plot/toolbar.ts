@@ -49,7 +49,7 @@ export class Toolbar {
     this.element.setAttribute('aria-label', 'Plot');
     this.#pause = button('Pause', 'Pause the plot', () => actions.pause(!pressed(this.#pause)));
     this.#live = button('Live', 'Show the newest samples', () => actions.live());
-    this.#log = button('Log', 'Logarithmic scale', () => actions.log(!pressed(this.#log)));
+    this.#log = button('Log scale', 'Use a logarithmic scale', () => actions.log(!pressed(this.#log)));
     this.#ownScales = button('Separate scales', 'Use a separate scale for each series', () =>
       actions.ownScales(!pressed(this.#ownScales)),
     );
@@ -75,8 +75,8 @@ export class Toolbar {
       this.#log,
       this.#ownScales,
       this.#xy,
-      button('CSV', 'Save the shown samples as CSV', () => actions.csv()),
-      button('PNG', 'Save the plot as PNG', () => actions.png()),
+      button('Save CSV', 'Save the shown samples as CSV', () => actions.csv()),
+      button('Save PNG', 'Save the plot as PNG', () => actions.png()),
     );
   }
 

@@ -61,7 +61,10 @@ impl fmt::Display for RegistryError {
                 "the limit of {limit} series is reached; delete some, or \
                  write into an existing one"
             ),
-            RegistryError::Taken(name) => write!(f, "a series named {name:?} already exists"),
+            RegistryError::Taken(name) => write!(
+                f,
+                "a series named {name:?} already exists; choose another name"
+            ),
             RegistryError::Unknown(id) => write!(f, "there is no series {id}"),
             RegistryError::Name(fault) => f.write_str(fault),
         }

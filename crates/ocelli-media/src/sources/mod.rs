@@ -62,8 +62,8 @@ pub fn open(
     let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
     if address.ssrf_guard.is_some() && kind.is_none_or(|kind| !ADDABLE.contains(&kind.name)) {
         return Err(ConfigError::new(
-            "the address of a camera that is added over HTTP must begin with rtsp:, http: or \
-             https:; programs, files, devices and ffmpeg inputs can be added only in the \
+            "the address must begin with rtsp://, http:// or https://; cameras of other kinds \
+             (programs, files, USB cameras, ffmpeg inputs) can be added only in the \
              configuration file",
         ));
     }

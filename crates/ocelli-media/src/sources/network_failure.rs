@@ -12,18 +12,18 @@ pub fn unreachable(account: &str, peer: &str) -> Option<Failure> {
     let account = account.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| account.contains(part));
     let reason = if says(&["connection refused"]) {
-        format!("connection refused: nothing listens at {peer}")
+        format!("connection refused: nothing listens at {peer}; check the address and the port")
     } else if says(&["no route to host", "host is unreachable"]) {
-        format!("no route to host {peer}")
+        format!("no route to host {peer}; check the address")
     } else if says(&["network is unreachable"]) {
-        format!("the network of {peer} is unreachable")
+        format!("the network of {peer} is unreachable; check the address")
     } else if says(&[
         "lookup address",
         "dns error",
         "name or service not known",
         "failed to resolve",
     ]) {
-        format!("can't resolve the host name in {peer}")
+        format!("can't resolve the host name in {peer}; check its spelling")
     } else if says(&["timed out", "timeout"]) {
         no_answer(peer)
     } else if says(&[
@@ -50,7 +50,7 @@ pub fn refused() -> Failure {
 
 /// Returns the reason for a peer that does not respond at all.
 pub fn no_answer(peer: &str) -> String {
-    format!("no answer from {peer}")
+    format!("no answer from {peer}; check the address, and that the camera is on")
 }
 
 #[cfg(test)]
@@ -62,11 +62,11 @@ mod tests {
         let reason = |account| unreachable(account, "cam:554").map(|failure| failure.reason);
         assert_eq!(
             reason("Unable to connect: Connection refused (os error 111)").as_deref(),
-            Some("connection refused: nothing listens at cam:554")
+            Some("connection refused: nothing listens at cam:554; check the address and the port")
         );
         assert_eq!(
             reason("No route to host (os error 113)").as_deref(),
-            Some("no route to host cam:554")
+            Some("no route to host cam:554; check the address")
         );
         assert_eq!(
             reason("Error reading from RTSP peer: EOF while expecting response to PLAY CSeq 3")

@@ -3,7 +3,7 @@
 
 use super::{cameras, tokens};
 use crate::answer::ProblemBody;
-use crate::pages::POLICY;
+use crate::pages::{POLICY, error_page};
 use axum::Extension;
 use axum::response::{Html, IntoResponse};
 use bytes::Bytes;
@@ -131,14 +131,14 @@ pub async fn page(Extension(documents): Extension<Arc<Documents>>) -> impl IntoR
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;\
-     padding:0 1rem;color-scheme:light dark}section{border-top:1px solid #8886;padding:.5rem 0}\
+     padding:0 1rem}:root{color-scheme:light dark}section{border-top:1px solid #8886;padding:.5rem 0}\
      h2{font-size:1.1rem}code{overflow-wrap:anywhere}table{border-collapse:collapse}\
      td{padding:.1rem 1rem .1rem 0;vertical-align:top}";
 
 fn write_page(document: &Value) -> String {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>Ocelli: HTTP API</title>\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>HTTP API · Ocelli</title>\
          <style>{STYLE}</style><h1>HTTP API</h1><p>{}</p>\
          <p>Send the token in the header <code>Authorization: Bearer sk_…</code>. \
          For programs: <a href=\"openapi.json\">openapi.json</a>.</p>",
@@ -147,11 +147,11 @@ fn write_page(document: &Value) -> String {
     for (path, calls) in document["paths"].as_object().into_iter().flatten() {
         for (method, call) in calls.as_object().into_iter().flatten() {
             let needs = match &call["security"][0]["token"][0] {
-                Value::String(permission) => format!("needs <code>{permission}</code>"),
+                Value::String(permission) => format!("Needs <code>{permission}</code>."),
                 _ if call["security"][0].get("session").is_some() => {
-                    "needs a signed-in user".to_owned()
+                    "Needs a signed-in user.".to_owned()
                 }
-                _ => "public".to_owned(),
+                _ => "Public.".to_owned(),
             };
             // Writing to a string cannot fail.
             let _ = write!(
@@ -198,6 +198,5 @@ fn write_fields(page: &mut String, document: &Value, body: &Value) {
 }
 
 fn escaped(text: &Value) -> String {
-    let text = text.as_str().unwrap_or_default();
-    text.replace('&', "&amp;").replace('<', "&lt;")
+    error_page::escape(text.as_str().unwrap_or_default())
 }

@@ -270,7 +270,7 @@ pub async fn sign_in(
             tracing::warn!(peer = %peer.remote, "sign-in refused");
             Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
-                "the name or the password is wrong",
+                "the name or the password is wrong; check both and try again",
             ))
         }
     }
@@ -346,7 +346,8 @@ pub async fn set_up(
     let meant = meant.ok_or_else(|| {
         Problem::new(
             StatusCode::UNAUTHORIZED,
-            "the code is invalid, was used, or has expired; `ocelli admin link` prints a new one",
+            "the link or its code is invalid, was already used, or has expired; ask an \
+             administrator for a new link, or run `ocelli admin link` on the hub's machine",
         )
     })?;
     if meant == codes::CodePurpose::Administrator && body.name.is_none() {
@@ -402,7 +403,7 @@ pub async fn change_password(
     if !is {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
-            "old in the body: this is not the current password",
+            "old in the body: it is wrong; enter it again",
         ));
     }
     api.identity.attempts.succeeded(prefix, Some(&user.name));

@@ -128,7 +128,7 @@ impl Catalog {
         self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.app(&app.name).is_some() {
-                let message = format!("app {:?} already exists", app.name);
+                let message = format!("app {:?} already exists; choose another name", app.name);
                 return Err(ChangeError::conflict(message));
             }
             prefix_is_free(hub, &app)?;

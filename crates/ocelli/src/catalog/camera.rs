@@ -62,7 +62,8 @@ fn check_settings(settings: &Settings) -> Result<(), ChangeError> {
     check_text("user", settings.user.as_ref(), 0)?;
     check_text("password", settings.password.as_ref(), 0)?;
     if settings.user.is_none() && settings.password.is_some() {
-        return Err(ChangeError::invalid("password", "a password needs a user"));
+        let message = "it needs a user; enter both, or neither";
+        return Err(ChangeError::invalid("password", message));
     }
     let interval = settings.interval.as_deref();
     if interval.is_some_and(|interval| parse_duration(interval).is_none()) {
@@ -82,7 +83,7 @@ fn read_address(field: &str, written: &str) -> Result<(String, Option<Credential
         return Err(ChangeError::invalid(field, message));
     }
     if written.contains("***") {
-        let message = "*** stands for a hidden secret; enter the complete URL";
+        let message = "*** stands for a hidden secret; enter the complete address";
         return Err(ChangeError::invalid(field, message));
     }
     let address = Address::new(written);

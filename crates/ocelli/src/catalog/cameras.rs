@@ -150,7 +150,10 @@ impl Catalog {
         self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.find(id.app(), id.room()).is_some() {
-                let message = format!("camera {:?} already exists", id.as_str());
+                let message = format!(
+                    "camera {:?} already exists; choose another room",
+                    id.as_str()
+                );
                 return Err(ChangeError::conflict(message));
             }
             let most = catalog.policy.max_added_cameras;

@@ -53,7 +53,7 @@ impl Catalog {
             _ => ChangeError::invalid("room", error),
         })?;
         if has_secret(&new.room) {
-            let fault = "it looks like a key, but room names are public";
+            let fault = "it looks like a key, and room names are public; choose another name";
             return Err(ChangeError::invalid("room", fault));
         }
         if new
@@ -79,7 +79,7 @@ impl Catalog {
         self.apply(move |catalog, connection| {
             let taken = |error: HubError| match error {
                 HubError::Taken(_) => ChangeError::conflict(format!(
-                    "room {:?} already has a configured source; choose another room for the device",
+                    "room {:?} already belongs to a camera in the configuration file; choose another room",
                     camera.full_room()
                 )),
                 error => ChangeError::missing(error.to_string()),

@@ -1,7 +1,11 @@
 //! Serves the web client: the files built by `web/` and embedded in the binary, including the
 //! pages for the wall, its settings, sign-in and a single camera.
 
+pub mod error_page;
+mod policy;
 pub mod trust;
+
+pub use policy::POLICY;
 
 use crate::answer::Problem;
 use crate::visitor::{Identity, Visitor};
@@ -11,7 +15,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -26,12 +30,6 @@ use std::sync::Arc;
 #[folder = "../../web/dist"]
 #[allow_missing = true]
 struct Dist;
-
-/// The pages' content security policy: scripts only from this hub. Sockets to other hosts are
-/// not blocked.
-pub const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; \
-     connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
-     base-uri 'none'; form-action 'self'";
 
 /// Handles every path without another route.
 pub fn routes(identity: Arc<Identity>) -> Router {
@@ -50,17 +48,24 @@ async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Respo
     if let Some(place) = path.strip_prefix("/play/") {
         let place = percent_decode_str(place).decode_utf8_lossy();
         let Some((app, room)) = place.split_once('/') else {
-            return Problem::not_found("the URL must be /play/<app>/<room>").into_response();
+            let problem = Problem::not_found("the address must be /play/<app>/<room>");
+            return error_page::respond(problem, request.headers(), "Page not found", "");
         };
         let (app, room) = (app.to_owned(), room.to_owned());
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, &identity).await;
         if let Err(problem) = visitor.and_then(|visitor| visitor.find(&app, &room)) {
-            let navigates = parts.uri.query().is_none() && is_navigation(&parts.headers);
-            return match problem.status() {
-                StatusCode::UNAUTHORIZED if navigates => sign_in_redirect(parts.uri.path()),
-                _ => problem.into_response(),
+            let has_token = parts.uri.query().is_some();
+            let navigates = error_page::is_navigation(&parts.headers);
+            let (title, advice) = match problem.status() {
+                StatusCode::UNAUTHORIZED if navigates && !has_token => {
+                    return sign_in_redirect(parts.uri.path());
+                }
+                StatusCode::UNAUTHORIZED => ("This link does not work", LINK_ADVICE),
+                StatusCode::NOT_FOUND => ("Camera not found", "It may have been deleted."),
+                _ => ("This camera can't be shown", ""),
             };
+            return error_page::respond(problem, &parts.headers, title, advice);
         }
         return file("play.html", &Request::from_parts(parts, body));
     }
@@ -73,11 +78,8 @@ async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Respo
     }
 }
 
-/// Whether the client is a browser that navigates to a page.
-fn is_navigation(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
-}
+/// What to do with a link to a camera that is no longer valid.
+const LINK_ADVICE: &str = "Ask the person who sent you the link for a new one, or sign in.";
 
 /// A 401 page that redirects to sign-in and returns to `path` afterwards.
 fn sign_in_redirect(path: &str) -> Response {
@@ -158,11 +160,10 @@ fn file(name: &str, request: &Request) -> Response {
         if name == "index.html" {
             return plain(StatusCode::NOT_FOUND, NOT_BUILT);
         }
-        return Problem::not_found(format!(
-            "there is no page or file at {:?}",
-            request.uri().path()
-        ))
-        .into_response();
+        let path = request.uri().path();
+        let problem = Problem::not_found(format!("there is no page or file at {path:?}"));
+        let advice = "Check the address.";
+        return error_page::respond(problem, request.headers(), "Page not found", advice);
     };
     let tag = entity_tag(&found);
     let fresh = request.headers().get(IF_NONE_MATCH) == Some(&tag);

@@ -4,12 +4,13 @@
 //! the hub yet could not fetch it otherwise.
 
 use crate::answer::Problem;
-use crate::pages;
+use crate::pages::{POLICY, error_page};
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use http::HeaderMap;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use ocelli_net::tls::authority::Certificate;
 use rustls::pki_types::CertificateDer;
@@ -94,7 +95,12 @@ async fn header(State(authority): State<Authority>) -> Result<Response, Problem>
     Ok((kind, text).into_response())
 }
 
-async fn page(State(authority): State<Authority>) -> Result<Response, Problem> {
-    let page = PAGE.replace("@PRINT@", &fingerprint(&of(&authority)?.der));
-    Ok(([(CONTENT_SECURITY_POLICY, pages::POLICY)], Html(page)).into_response())
+async fn page(State(authority): State<Authority>, headers: HeaderMap) -> Response {
+    match of(&authority) {
+        Ok(certificate) => {
+            let page = PAGE.replace("@PRINT@", &fingerprint(&certificate.der));
+            ([(CONTENT_SECURITY_POLICY, POLICY)], Html(page)).into_response()
+        }
+        Err(problem) => error_page::respond(problem, &headers, "No certificate to install", ""),
+    }
 }

@@ -35,7 +35,9 @@ impl From<Unusable> for StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
-            return StoreError::Conflict("that name is already taken".to_owned());
+            return StoreError::Conflict(
+                "that name is already taken; choose another one".to_owned(),
+            );
         }
         StoreError::Unusable(format!("the store's file: {error}"))
     }

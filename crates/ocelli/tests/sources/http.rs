@@ -114,7 +114,7 @@ async fn each_failure_has_a_helpful_reason() {
     let watched = Watched::new(&format!("http://{address}/mjpeg"));
     assert_eq!(
         watched.failure().await,
-        format!("connection refused: nothing listens at {address}")
+        format!("connection refused: nothing listens at {address}; check the address and the port")
     );
 }
 

@@ -116,13 +116,13 @@ async fn each_failure_has_a_helpful_reason() {
     let watched = Watched::new(&format!("rtsp://{address}/x"));
     assert_eq!(
         watched.failure().await,
-        format!("connection refused: nothing listens at {address}")
+        format!("connection refused: nothing listens at {address}; check the address and the port")
     );
 
     let watched = Watched::new("rtsp://no-such-host.invalid/x");
     assert_eq!(
         watched.failure().await,
-        "can't resolve the host name in no-such-host.invalid:554"
+        "can't resolve the host name in no-such-host.invalid:554; check its spelling"
     );
 }
 

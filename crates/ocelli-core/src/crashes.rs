@@ -9,8 +9,35 @@ const CRASH_LIMIT: usize = 3;
 const CRASH_WINDOW: Duration = Duration::from_secs(30);
 /// Delay before a restart that does not yet count as a failure.
 const RESTART: Duration = Duration::from_millis(250);
+/// The same after a wrong password. Cameras lock the account, or the address, after a few
+/// attempts in quick succession.
+const PASSWORD_RESTART: Duration = Duration::from_secs(1);
 /// Delays in seconds before a failed camera is tried again.
 const BACKOFF: [u64; 5] = [2, 4, 8, 15, 30];
+/// The longest delay while the camera is watched.
+const WATCHED_BACKOFF: Duration = Duration::from_secs(5);
+
+/// What is known of an attempt that has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ended {
+    /// Whether it delivered pictures; if so, the backoff starts again.
+    pub had_pictures: bool,
+    /// Whether the camera rejected the password.
+    pub unauthorized: bool,
+    /// How long it lasted.
+    pub lasted: Duration,
+}
+
+/// How long to wait before the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backoff {
+    /// Whether the camera counts as failed.
+    pub failed: bool,
+    /// The wait without viewers.
+    pub wait: Duration,
+    /// The wait while the camera is watched, from the same moment on.
+    pub watched: Duration,
+}
 
 /// Crash counter with backoff.
 #[derive(Default)]
@@ -20,16 +47,8 @@ pub(crate) struct Crashes {
 }
 
 impl Crashes {
-    /// Counts a crash. Returns whether it counts as a failure, and how long to wait.
-    /// `had_pictures` is whether the attempt delivered pictures; if so, the backoff starts again.
-    /// An attempt that `lasted` for the whole window without a picture is a failure on its own,
-    /// because no three of these fit into the window.
-    pub(crate) fn add(
-        &mut self,
-        now: Instant,
-        had_pictures: bool,
-        lasted: Duration,
-    ) -> (bool, Duration) {
+    /// Counts a crash.
+    pub(crate) fn add(&mut self, now: Instant, ended: Ended) -> Backoff {
         while self
             .recent
             .front()
@@ -38,14 +57,31 @@ impl Crashes {
             self.recent.pop_front();
         }
         self.recent.push_back(now);
-        if had_pictures {
+        if ended.had_pictures {
             self.step = 0;
         }
-        let fruitless = !had_pictures && lasted >= CRASH_WINDOW;
+        // No three attempts of this length fit into the window.
+        let fruitless = !ended.had_pictures && ended.lasted >= CRASH_WINDOW;
         if self.recent.len() < CRASH_LIMIT && self.step == 0 && !fruitless {
-            return (false, RESTART);
+            let wait = match ended.unauthorized {
+                true => PASSWORD_RESTART,
+                false => RESTART,
+            };
+            return Backoff {
+                failed: false,
+                wait,
+                watched: wait,
+            };
         }
-        (true, self.fail())
+        let wait = self.fail();
+        Backoff {
+            failed: true,
+            wait,
+            watched: match ended.unauthorized {
+                true => wait,
+                false => wait.min(WATCHED_BACKOFF),
+            },
+        }
     }
 
     /// Counts a failure that a quick retry can't fix. Returns how long to wait.

@@ -12,7 +12,7 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// The stream that a lease requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// The stream as the camera sends it.
+    /// The stream as the camera sends it, without a viewer: the camera stays connected.
     Native,
     /// JPEG; derived if the camera sends another codec.
     Jpeg,
@@ -60,6 +60,11 @@ pub(crate) struct Demand {
 impl Demand {
     pub fn any(&self) -> bool {
         self.native + self.jpeg + self.mpeg1 > 0
+    }
+
+    /// Whether there are viewers. A camera that stays connected without viewers has demand too.
+    pub fn watched(&self) -> bool {
+        self.jpeg + self.mpeg1 > 0
     }
 
     pub fn count(&mut self, want: Want) -> &mut usize {

@@ -22,7 +22,7 @@ struct Puppet {
 enum Behaviour {
     /// One picture at once and then one each second.
     Plays,
-    /// One picture, then silence.
+    /// Two pictures, then silence.
     Freezes,
     /// Fails at once.
     Refuses,
@@ -30,6 +30,8 @@ enum Behaviour {
     RefusesUntil(usize),
     /// Continuous H.264.
     PlaysNative,
+    /// Fails at once, for another reason.
+    Dead,
     /// Panics, as a defect in the source would.
     Panics,
 }
@@ -55,8 +57,14 @@ impl Source for Puppet {
             match self.behaviour {
                 Behaviour::Refuses => return Err(refusal()),
                 Behaviour::RefusesUntil(good) if attempt < good => return Err(refusal()),
+                Behaviour::Dead => {
+                    let failure = Failure::new(FailureKind::Unreachable, "no route to host");
+                    return Err(failure);
+                }
                 Behaviour::Panics => panic!("a defect of the source"),
                 Behaviour::Freezes => {
+                    publisher.publish(jpeg());
+                    sleep(Duration::from_millis(10)).await;
                     publisher.publish(jpeg());
                     return pending().await;
                 }
@@ -112,6 +120,11 @@ struct Stage {
 }
 
 fn stage(behaviour: Behaviour) -> Stage {
+    kept_stage(behaviour, false)
+}
+
+/// `keep`: it stays connected without viewers.
+fn kept_stage(behaviour: Behaviour, keep: bool) -> Stage {
     let hub = Hub::default();
     let running = Arc::new(AtomicUsize::new(0));
     let renditions = Arc::new(AtomicUsize::new(0));
@@ -132,7 +145,7 @@ fn stage(behaviour: Behaviour) -> Stage {
             mpeg1: Some(Arc::new(Echo(mpeg1.clone()))),
         },
     );
-    let camera = Camera::new(id, "Cam".into(), "puppet", upstream, None, false);
+    let camera = Camera::new(id, "Cam".into(), "puppet", upstream, None, keep);
     let camera = hub.add(camera).expect("a free name");
     Stage {
         hub,
@@ -252,6 +265,54 @@ async fn a_failed_camera_is_retried_with_backoff_while_watched_and_recovers() {
     assert_eq!(waits, [2, 4, 8]);
     stage.until(|state| *state == State::Live).await;
     drop(viewer);
+}
+
+/// Returns the seconds between the first `count` attempts.
+async fn waits(stage: &mut Stage, count: usize) -> Vec<f64> {
+    let mut times = Vec::new();
+    for attempt in 1..=count {
+        let reached = stage.attempts.wait_for(|attempts| *attempts >= attempt);
+        reached.await.expect("attempts");
+        times.push(Instant::now());
+    }
+    let waits = times.windows(2).map(|pair| pair[1] - pair[0]);
+    waits.map(tenths).collect()
+}
+
+fn tenths(wait: Duration) -> f64 {
+    (wait.as_secs_f64() * 10.0).round() / 10.0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_is_tried_at_most_once_a_second_and_soon_less_often() {
+    let mut stage = stage(Behaviour::Refuses);
+    let _viewer = stage.camera.follow(Quality::Main);
+    let waits = waits(&mut stage, 9).await;
+    assert_eq!(waits, [1.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watched_camera_is_retried_at_least_every_five_seconds() {
+    let mut stage = stage(Behaviour::Dead);
+    let _viewer = stage.camera.follow(Quality::Main);
+    let waits = waits(&mut stage, 9).await;
+    assert_eq!(waits, [0.3, 0.3, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_kept_without_viewers_is_retried_less_often_until_it_is_watched() {
+    let mut stage = kept_stage(Behaviour::Dead, true);
+    let slow = waits(&mut stage, 9).await;
+    assert_eq!(slow, [0.3, 0.3, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0]);
+    sleep(Duration::from_secs(10)).await;
+    let came = Instant::now();
+    let _viewer = stage.camera.follow(Quality::Main);
+    let reached = stage.attempts.wait_for(|attempts| *attempts >= 10);
+    reached.await.expect("attempts");
+    assert!(came.elapsed() < Duration::from_secs(1), "at once");
+    let reached = stage.attempts.wait_for(|attempts| *attempts >= 11);
+    reached.await.expect("attempts");
+    assert_eq!(came.elapsed().as_secs(), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 //! watchdog. The stream's renditions run in parallel; see `derive`.
 
 use super::Upstream;
-use crate::crashes::Crashes;
+use crate::crashes::{Backoff, Crashes, Ended};
 use crate::demand::{Demand, Derived, lapse};
 use crate::liveness::{Verdict, no_picture};
 use crate::session::{EndOnDrop, Ending, Session};
@@ -142,9 +142,15 @@ impl Upstream {
         let streams = &self.streams;
         self.lock().restarts += 1;
         let had_pictures = streams.end();
-        let (failed, wait) = crashes.add(Instant::now(), had_pictures, lasted);
+        let ended = Ended {
+            had_pictures,
+            unauthorized: failure.kind == FailureKind::Unauthorized,
+            lasted,
+        };
+        let backoff = crashes.add(Instant::now(), ended);
         streams.note_failure(&failure.reason);
-        if failed {
+        if backoff.failed {
+            let wait = self.backoff_now(backoff);
             if let Some(times) = streams.count_log(|log| &mut log.failed) {
                 tracing::warn!(camera = %streams.id, state = "failed", reason = %failure,
                     "failed{times}; next try in {wait:?}");
@@ -159,7 +165,26 @@ impl Upstream {
             }
         }
         self.crashed.notify_waiters();
-        self.wait_or_retry(wait).await;
+        tokio::select! {
+            () = self.wait_or_retry(backoff.wait) => {}
+            () = self.watched_wait(backoff.watched) => {}
+        }
+    }
+
+    /// Returns how long the next attempt waits, given the present demand.
+    fn backoff_now(&self, backoff: Backoff) -> Duration {
+        match self.streams.demand.borrow().watched() {
+            true => backoff.watched,
+            false => backoff.wait,
+        }
+    }
+
+    /// Completes when `wait` has passed and the camera is watched.
+    async fn watched_wait(&self, wait: Duration) {
+        let mut demand = self.streams.demand.subscribe();
+        sleep(wait).await;
+        // The sender is in `streams`, so waiting can't fail.
+        let _ = demand.wait_for(Demand::watched).await;
     }
 
     /// Waits before the next attempt. A user's retry shortens the wait, but not below a

@@ -3,13 +3,12 @@
 use super::Upstream;
 use super::attempts::run_isolated;
 use crate::capacity::Permit;
-use crate::crashes::Crashes;
+use crate::crashes::{Crashes, Ended};
 use crate::demand::{Demand, Derived, lapse};
 use crate::frame::Codec;
 use crate::source::{Failure, FailureKind, Publisher, Rendition};
 use crate::subscription::Follower;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 impl Upstream {
@@ -52,12 +51,21 @@ impl Upstream {
                 _ = demand.wait_for(|demand| demand.codec != codec) => continue,
             };
             slot.interrupt();
+            let mut crashed = |had_pictures| {
+                let ended = Ended {
+                    had_pictures,
+                    ..Ended::default()
+                };
+                // A process that decodes video in vain is expensive, watched or not.
+                let backoff = crashes.add(Instant::now(), ended);
+                (backoff.failed, backoff.wait)
+            };
             let (failed, wait) = match failure.kind {
                 // The rendition used its whole time without a result, and would do so again. A
                 // rendition that made pictures before it stalled is treated as a normal crash.
                 FailureKind::Silent if slot.status().frames == before => (true, crashes.fail()),
-                FailureKind::Silent => crashes.add(Instant::now(), true, Duration::ZERO),
-                _ => crashes.add(Instant::now(), slot.status().fps > 0.0, Duration::ZERO),
+                FailureKind::Silent => crashed(true),
+                _ => crashed(slot.status().fps > 0.0),
             };
             if failed {
                 if let Some(times) = streams.count_log(|log| &mut log.rendition_failed) {

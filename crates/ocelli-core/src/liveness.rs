@@ -1,11 +1,31 @@
 //! Signs of life of one camera: when pictures and media data arrived, and how long the hub
 //! waits for more. It changes no state; [`crate::upstream`] acts on its verdicts.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A live camera without a picture for this long is reported as stalled.
+/// A live camera without a picture for this long is reported as stalled, if it sends at least
+/// 1.5 pictures a second.
 const STALL: Duration = Duration::from_secs(3);
+/// The same for slower cameras, as a multiple of their interval between pictures.
+const STALL_FACTOR: u32 = 2;
+const MAX_STALL: Duration = Duration::from_secs(60);
+/// The same after the first picture of all, when the interval is unknown. Cameras send as
+/// seldom as every 10 s.
+const FIRST_STALL: Duration = Duration::from_secs(12);
+
+/// The longest time without a picture before the attempt ends, as a multiple of the interval.
+const PATIENCE_FACTOR: u32 = 3;
+const MAX_PATIENCE: Duration = Duration::from_secs(90);
+/// The same after the first picture of all.
+const FIRST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Number of intervals between pictures that are remembered.
+const INTERVALS: usize = 8;
+/// With this many, the longest does not count: a single pause is not the camera's rate.
+const SIGNIFICANT: usize = 4;
+
 /// The watchdog looks at least this often, because the timeouts change with each picture.
 const CHECK_EVERY: Duration = STALL;
 
@@ -41,6 +61,10 @@ pub(crate) struct Liveness {
     data_since: Option<Instant>,
     /// Whether the attempt delivered pictures.
     lived: bool,
+    /// The picture that the next interval begins with.
+    interval_begun: Option<Instant>,
+    /// The latest intervals between pictures. They outlive the attempt.
+    intervals: VecDeque<Duration>,
     /// The last key frame of this attempt.
     key: Option<Instant>,
     /// The longest recent interval between two key frames. It outlives the attempt.
@@ -54,6 +78,8 @@ impl Liveness {
             data: None,
             data_since: None,
             lived: false,
+            interval_begun: None,
+            intervals: VecDeque::new(),
             key: None,
             key_interval: None,
         }
@@ -63,6 +89,7 @@ impl Liveness {
     pub fn begin(&mut self, now: Instant) {
         *self = Self {
             key_interval: self.key_interval,
+            intervals: std::mem::take(&mut self.intervals),
             ..Self::new(now)
         };
     }
@@ -72,6 +99,10 @@ impl Liveness {
         self.last_picture_at = now;
         self.data_since = None;
         self.lived = true;
+        if let Some(before) = self.interval_begun.replace(now) {
+            self.intervals.truncate(INTERVALS - 1);
+            self.intervals.push_front(now - before);
+        }
         if !key {
             return;
         }
@@ -86,6 +117,12 @@ impl Liveness {
         }
     }
 
+    /// Records that the next picture does not continue from the last one.
+    pub fn interrupt(&mut self) {
+        self.interval_begun = None;
+        self.key = None;
+    }
+
     /// Records media data that is not a picture yet. Returns whether it is the first in this
     /// attempt.
     pub fn data(&mut self, now: Instant) -> bool {
@@ -98,6 +135,38 @@ impl Liveness {
         std::mem::take(&mut self.lived)
     }
 
+    /// Returns the interval that the camera keeps to: the longest of the latest, but not an
+    /// exceptional one. `None` before the second picture.
+    fn interval(&self) -> Option<Duration> {
+        let longest = self.intervals.iter().max()?;
+        if self.intervals.len() < SIGNIFICANT {
+            return Some(*longest);
+        }
+        let at = self.intervals.iter().position(|each| each == longest);
+        let others = self.intervals.iter().enumerate();
+        let others = others.filter(|(place, _)| Some(*place) != at);
+        others.map(|(_, each)| *each).max()
+    }
+
+    /// Returns the time without a picture after which the camera is stalled, at least `least`.
+    pub fn stall_timeout(&self, least: Duration) -> Duration {
+        let own = match self.interval() {
+            Some(interval) => (interval * STALL_FACTOR).clamp(STALL, MAX_STALL),
+            None => FIRST_STALL,
+        };
+        own.max(least)
+    }
+
+    /// Returns the time without a picture after which the attempt ends, at least `least`.
+    fn patience(&self, least: Duration) -> Duration {
+        let own = match (self.lived, self.interval()) {
+            (false, _) => least,
+            (true, Some(interval)) => (interval * PATIENCE_FACTOR).min(MAX_PATIENCE),
+            (true, None) => FIRST_PATIENCE,
+        };
+        own.max(least)
+    }
+
     /// Returns how long the hub waits for a key frame while media data arrives.
     fn key_wait(&self, patience: Duration) -> Duration {
         let wait = match self.key_interval {
@@ -107,10 +176,9 @@ impl Liveness {
         wait.max(patience)
     }
 
-    /// Judges the silence until `now`. The source sets `stall`, if its pictures are rare, and
-    /// `patience`.
-    pub fn check(&mut self, now: Instant, stall: Option<Duration>, patience: Duration) -> Verdict {
-        let stall = stall.unwrap_or(STALL);
+    /// Judges the silence until `now`. The source sets lower bounds for both timeouts.
+    pub fn check(&mut self, now: Instant, stall: Duration, patience: Duration) -> Verdict {
+        let patience = self.patience(patience);
         let end = match (self.data_since, self.data) {
             (Some(since), Some(last)) => (last + patience).min(since + self.key_wait(patience)),
             _ => self.last_picture_at + patience,
@@ -119,23 +187,26 @@ impl Liveness {
             return Verdict::GiveUp(self.give_up(now, patience));
         }
         let next = end.min(now + CHECK_EVERY);
-        let stalls = self.last_picture_at + stall;
-        if now >= stalls {
-            return match self.lived {
-                true => Verdict::Stalled(stall, next),
-                false => Verdict::Wait(next),
-            };
+        if !self.lived {
+            return Verdict::Wait(next);
         }
-        Verdict::Wait(next.min(stalls))
+        let stall = self.stall_timeout(stall);
+        let stalls = self.last_picture_at + stall;
+        match now >= stalls {
+            true => Verdict::Stalled(stall, next),
+            false => Verdict::Wait(next.min(stalls)),
+        }
     }
 
     fn give_up(&mut self, now: Instant, patience: Duration) -> String {
         let talks = self.data.is_some_and(|last| now < last + patience);
         let wait = self.key_wait(patience);
+        // The camera may have been set to longer intervals: the next attempt learns them anew.
         if talks {
-            // The camera may have been set to a longer interval: the next attempt waits
-            // for as long as the first one.
             self.key_interval = None;
+        }
+        if self.lived {
+            self.intervals.clear();
         }
         match (self.lived, talks) {
             (true, _) => no_picture(now - self.last_picture_at),

@@ -85,7 +85,8 @@ pub trait Source: Send + Sync + 'static {
     /// Connects and publishes pictures until the stream ends (`Ok`) or fails.
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce;
 
-    /// Returns the longest time without a picture before the attempt counts as crashed.
+    /// Returns the longest time without a picture before the attempt counts as crashed. It is
+    /// longer for a camera that was seen to send pictures at longer intervals.
     fn patience(&self) -> Duration {
         PATIENCE
     }
@@ -203,6 +204,12 @@ impl Publisher {
     /// Sets the state of an ingest camera. Publishing a picture sets it to live.
     pub fn set_state(&self, state: State) {
         self.streams.set_state(state);
+    }
+
+    /// Returns the time without a picture after which the camera is stalled. It follows the
+    /// intervals between the latest pictures.
+    pub fn stall_timeout(&self) -> Duration {
+        self.streams.stall_timeout()
     }
 
     /// Records the failure of an ingest camera; it is reported until a picture arrives.

@@ -155,9 +155,14 @@ impl Streams {
     }
 
     /// Judges how long the attempt has delivered no picture, see [`Liveness::check`].
-    pub fn check(&self, stall: Option<Duration>, patience: Duration) -> Verdict {
+    pub fn check(&self, stall: Duration, patience: Duration) -> Verdict {
         let mut inner = self.lock();
         inner.liveness.check(Instant::now(), stall, patience)
+    }
+
+    /// Returns the time without a picture after which the camera is stalled.
+    pub fn stall_timeout(&self) -> Duration {
+        self.lock().liveness.stall_timeout(Duration::ZERO)
     }
 
     /// Records media data that is not a picture yet. A camera that failed before is starting
@@ -178,6 +183,7 @@ impl Streams {
 
     /// Marks that the next picture of each stream does not continue from the last one.
     pub fn interrupt(&self) {
+        self.lock().liveness.interrupt();
         self.native.interrupt();
         self.jpeg.slot.interrupt();
         self.mpeg1.slot.interrupt();

@@ -26,6 +26,7 @@ impl Puppet {
 }
 
 async fn run(does: watch::Receiver<Does>, publisher: Publisher) -> Result<(), Failure> {
+    let mut shown = false;
     loop {
         let now = *does.borrow();
         let (codec, still) = match now {
@@ -40,7 +41,7 @@ async fn run(does: watch::Receiver<Does>, publisher: Publisher) -> Result<(), Fa
             size: None,
             buffer: FrameBuffer::copy_from(b"unit"),
         });
-        if still {
+        if still && std::mem::replace(&mut shown, true) {
             return std::future::pending().await;
         }
         sleep(Duration::from_secs(1)).await;

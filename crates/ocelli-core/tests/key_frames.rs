@@ -9,7 +9,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 const FRAME: Duration = Duration::from_millis(40);
 
@@ -129,9 +129,13 @@ impl Stage {
     /// Waits for a state. Returns the time since the beginning in seconds.
     async fn until(&self, name: &str) -> u64 {
         let mut changes = self.hub.changes();
-        while self.state().name() != name {
-            changes.changed().await.expect("the hub is alive");
-        }
+        let reached = async {
+            while self.state().name() != name {
+                changes.changed().await.expect("the hub is alive");
+            }
+        };
+        let reached = timeout(seconds(1000), reached).await;
+        reached.unwrap_or_else(|_| panic!("it never became {name}"));
         self.began.elapsed().as_secs()
     }
 

@@ -115,7 +115,10 @@ impl Upstream {
         let streams = &self.streams;
         let patience = self.source.patience();
         // A source with a longer patience delivers pictures at long intervals.
-        let stall = (patience > PATIENCE).then_some(patience / 2);
+        let stall = match patience > PATIENCE {
+            true => patience / 2,
+            false => Duration::ZERO,
+        };
         loop {
             let next = match streams.check(stall, patience) {
                 Verdict::Wait(next) => next,

@@ -85,13 +85,16 @@ impl<T> Push<T> {
         true
     }
 
-    /// Marks the camera as stalled: `holder` is connected but has sent no picture for this long.
-    pub fn stall(&self, holder: &Arc<T>, quiet: Duration) {
+    /// Marks the camera as stalled if `holder`, which has sent no picture for `quiet`, has been
+    /// sending them at shorter intervals.
+    pub fn note_silence(&self, holder: &Arc<T>, quiet: Duration) {
         let current = self.lock();
         if current.holds(holder)
             && let Some(publisher) = &current.publisher
+            && let timeout = publisher.stall_timeout()
+            && quiet >= timeout
         {
-            let reason = format!("no picture for {} s", quiet.as_secs());
+            let reason = format!("no picture for {} s", timeout.as_secs());
             publisher.set_state(State::Stalled(reason));
         }
     }
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
     use ocelli_core::{Camera, FrameBuffer, Hub, Quality, Renditions};
 
-    const STALL: Duration = Duration::from_secs(3);
+    const SILENCE: Duration = Duration::from_secs(3);
 
     #[tokio::test]
     async fn only_the_holder_can_publish() {
@@ -152,14 +155,16 @@ mod tests {
         assert_eq!(camera.status().state, State::Live, "viewers do not notice");
         // The old holder can no longer publish, stall the camera or end the new hold.
         assert!(!place.publish(&old, jpeg(9)));
-        place.stall(&old, STALL);
+        place.note_silence(&old, SILENCE);
         assert!(!place.disconnect(&old, Some("late")));
         assert_eq!(follower.next().await.payload()[0], 1);
         assert!(follower.try_next().is_none());
         assert_eq!(camera.status().state, State::Live);
         assert!(place.publish(&new, jpeg(2)));
         assert_eq!(follower.next().await.payload()[0], 2);
-        place.stall(&new, STALL);
+        place.note_silence(&new, SILENCE / 2);
+        assert_eq!(camera.status().state, State::Live);
+        place.note_silence(&new, SILENCE);
         let state = camera.status().state;
         assert_eq!(state, State::Stalled("no picture for 3 s".to_owned()));
         assert!(place.publish(&new, jpeg(2)));

@@ -33,8 +33,6 @@ const STATS_NAME: usize = 64;
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
 /// How often limits and idle devices are checked.
 const TICK: Duration = Duration::from_secs(1);
-/// A device without a frame for this long is shown as stalled.
-const STALL: Duration = Duration::from_secs(3);
 /// How often the key is looked up again, because another process may have revoked it.
 const RECHECK: Duration = Duration::from_secs(20);
 /// How long a device may take to read the reason for its close.
@@ -334,9 +332,8 @@ impl Session {
         if quiet >= timeout {
             return Err(Refusal::idle(timeout.as_secs()));
         }
-        if quiet >= STALL {
-            self.admission.source.stall(&self.admission.device, STALL);
-        }
+        let admission = &self.admission;
+        admission.source.note_silence(&admission.device, quiet);
         if now - self.checked >= RECHECK {
             self.checked = now;
             self.check_key();

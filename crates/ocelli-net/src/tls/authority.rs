@@ -5,7 +5,7 @@
 //! that is never written to disk. A device that trusts the authority also trusts the next server
 //! certificate.
 
-use super::{TlsError, expiry};
+use super::{TlsError, clock, expiry};
 use ocelli_config::private::{self, Unusable};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -33,6 +33,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const VALIDITY: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Age at which it is renewed: a month before its end.
 const RENEWAL_AGE: Duration = Duration::from_secs(60 * 24 * 3600);
+/// Validity of a certificate that is issued before this machine's clock is set: from the last time
+/// known, and long enough for clients whose clocks are right.
+const UNSET_VALIDITY: Duration = Duration::from_secs(820 * 24 * 3600);
 /// Tolerance for device clocks that are behind.
 const CLOCK_TOLERANCE: Duration = DAY;
 
@@ -188,13 +191,28 @@ impl Authority {
         &self.certificate
     }
 
-    /// Issues a certificate for these names, valid from `now`.
+    /// Returns `now`, or, if the clock has not been set, the last time known.
+    fn moment(&self, now: SystemTime) -> SystemTime {
+        let data = self.certificate.path.parent();
+        match clock::unset(now) {
+            Some(_) => clock::known_past(data.unwrap_or(Path::new("."))),
+            None => now,
+        }
+    }
+
+    /// Issues a certificate for these names, valid from `now`. If the clock has not been set, the
+    /// certificate is for clients whose clocks are, and current until this clock is set too.
     ///
     /// # Errors
     /// The certificate can't be created, which is a bug.
     pub(crate) fn issue(&self, names: &Names, now: SystemTime) -> Result<Issued, TlsError> {
         let fault = |error: rcgen::Error| TlsError::new(error.to_string());
-        let (from, until) = (now - CLOCK_TOLERANCE, now + VALIDITY);
+        let moment = self.moment(now);
+        let from = moment - CLOCK_TOLERANCE;
+        let (until, current_during) = match clock::unset(now) {
+            None => (moment + VALIDITY, from..moment + RENEWAL_AGE),
+            Some(unset) => (moment + UNSET_VALIDITY, unset),
+        };
         let mut parameters = CertificateParams::default();
         parameters.subject_alt_names = names.alternatives();
         parameters.not_before = from.into();
@@ -215,7 +233,7 @@ impl Authority {
             .map_err(|error| TlsError::new(error.to_string()))?;
         Ok(Issued {
             key,
-            current_during: from..now + RENEWAL_AGE,
+            current_during,
         })
     }
 
@@ -233,6 +251,7 @@ impl Authority {
             )
         };
         let issued = self.issue(&Names::default(), now)?;
+        let moment = self.moment(now);
         let anchor =
             anchor_from_trusted_cert(&self.certificate.der).map_err(|error| fault(&error))?;
         let leaf = issued
@@ -242,14 +261,15 @@ impl Authority {
             .ok_or_else(|| fault(&"it is empty"))?;
         let leaf = EndEntityCert::try_from(leaf).map_err(|error| fault(&error))?;
         let anchors = [anchor];
-        let since = now.duration_since(SystemTime::UNIX_EPOCH);
+        let since = moment.duration_since(SystemTime::UNIX_EPOCH);
+        let moment = UnixTime::since_unix_epoch(since.unwrap_or_default());
         let verified = leaf.verify_for_usage(
             aws_lc_rs::default_provider()
                 .signature_verification_algorithms
                 .all,
             &anchors,
             &[],
-            UnixTime::since_unix_epoch(since.unwrap_or_default()),
+            moment,
             KeyUsage::server_auth(),
             None,
             None,

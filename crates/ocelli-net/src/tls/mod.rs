@@ -7,6 +7,7 @@
 //! TLS to cameras that the hub connects to is not part of this module.
 
 pub mod authority;
+mod clock;
 mod day;
 pub mod files;
 pub mod renewal;
@@ -99,6 +100,13 @@ impl Server {
     pub fn set_certificate(&self, next: CertifiedKey) {
         let mut current = self.current.0.write();
         **current.as_mut().unwrap_or_else(PoisonError::get_mut) = Arc::new(next);
+    }
+
+    /// Returns the certificate of the next handshake.
+    #[cfg(test)]
+    fn certificate(&self) -> Arc<CertifiedKey> {
+        let current = self.current.0.read();
+        current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for the client's first byte and performs the TLS handshake. Anything except TLS and

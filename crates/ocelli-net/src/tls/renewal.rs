@@ -180,3 +180,86 @@ fn with_addresses(permanent: &Names, addresses: &[IpAddr]) -> Names {
         .for_each(|address| names.add_address(*address));
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::UnixTime;
+    use std::path::PathBuf;
+    use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// A directory that is removed with its contents.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let name = format!("ocelli-renewal-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let _ = std::fs::remove_dir_all(&path);
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn start(data: &Path, now: SystemTime) -> Result<CertificateRenewer, TlsError> {
+        let mut names = Names::default();
+        names.add("hub.local");
+        let started = CertificateRenewer::of_authority(data, names, &[], now);
+        started.map(|(renewer, _)| renewer)
+    }
+
+    /// Whether a client whose clock shows `now` accepts the current certificate.
+    fn is_accepted(renewer: &CertificateRenewer, now: SystemTime) -> bool {
+        let key = renewer.server.certificate();
+        let leaf = EndEntityCert::try_from(&key.cert[0]).expect("a certificate");
+        let anchors = [anchor_from_trusted_cert(&key.cert[1]).expect("an authority")];
+        let since = now.duration_since(SystemTime::UNIX_EPOCH);
+        let algorithms = rustls::crypto::aws_lc_rs::default_provider();
+        let verified = leaf.verify_for_usage(
+            algorithms.signature_verification_algorithms.all,
+            &anchors,
+            &[],
+            UnixTime::since_unix_epoch(since.expect("after 1970")),
+            KeyUsage::server_auth(),
+            None,
+            None,
+        );
+        verified.is_ok()
+    }
+
+    #[test]
+    fn a_hub_whose_clock_is_not_set_starts_and_renews_once_it_is() {
+        let minute = Duration::from_secs(60);
+        for booted in [
+            SystemTime::UNIX_EPOCH - minute,
+            SystemTime::UNIX_EPOCH,
+            SystemTime::UNIX_EPOCH + 40 * minute,
+            SystemTime::UNIX_EPOCH + 365 * 45 * DAY,
+            SystemTime::UNIX_EPOCH + 365 * 90 * DAY,
+        ] {
+            let data = Directory::new("unset");
+            let now = SystemTime::now();
+            // The first start of all, and a later one.
+            for _ in 0..2 {
+                let mut renewer = start(&data.0, booted).expect("it starts");
+                // The file of the authority is of today.
+                assert!(is_accepted(&renewer, now), "{booted:?}");
+                assert!(!renewer.check(booted + minute, &[]), "it is still not set");
+                assert!(renewer.check(now, &[]), "it was set");
+                assert!(!renewer.check(now + minute, &[]));
+                assert!(is_accepted(&renewer, now + 89 * DAY));
+                // It is lost again.
+                assert!(renewer.check(booted, &[]));
+                assert!(!renewer.check(booted + minute, &[]));
+                assert!(is_accepted(&renewer, now + 89 * DAY));
+            }
+        }
+    }
+}

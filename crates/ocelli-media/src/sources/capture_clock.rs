@@ -206,7 +206,7 @@ impl State {
         let small = step * 2.0 < passed && usual.is_none_or(|usual| step * 2.0 < usual);
         // Reordering is by whole intervals, and with one B frame the smallest step forward is
         // three of them.
-        let back = -step * 4.0 > self.usual.unwrap_or(0.0).max(1.0);
+        let back = -step * 4.0 > usual.unwrap_or(0.0).max(1.0);
         let taken = from.taken + step;
         let delay = arrived - taken - self.least;
         let explained = (-EARLY..=MAX_DELAY).contains(&delay);

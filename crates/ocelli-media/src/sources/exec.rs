@@ -36,6 +36,10 @@ pub const KIND: Kind = Kind {
 /// The Raspberry Pi's camera programs pad the rows of raw pictures to a multiple of this.
 const PI_ALIGNMENT: u16 = 64;
 
+/// The older programs pad rows to a multiple of this, and heights too.
+const OLD_PI_ROWS: u16 = 32;
+const OLD_PI_HEIGHTS: u16 = 16;
+
 /// Number of a program's last standard-error lines in the failure reason.
 const MAX_LINES_IN_REASON: usize = 3;
 
@@ -70,6 +74,20 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
             "{program} pads the rows of raw pictures to a multiple of {PI_ALIGNMENT} bytes, and \
              {} is not: add stride = {stride}, or choose another width",
             size.0
+        );
+        return Err(ConfigError::new(message).at(options.span("size")));
+    }
+    if let Format::Yuv420p { size, stride, .. } = format
+        && file_name(program).starts_with("raspi")
+        && (stride % OLD_PI_ROWS != 0 || size.1 % OLD_PI_HEIGHTS != 0)
+    {
+        let width = size.0.next_multiple_of(OLD_PI_ROWS);
+        let height = size.1.next_multiple_of(OLD_PI_HEIGHTS);
+        let message = format!(
+            "{program} pads rows to a multiple of {OLD_PI_ROWS} bytes and heights to a multiple of \
+             {OLD_PI_HEIGHTS}, so its pictures are not {}x{}: let it write a size that needs no \
+             padding, like {width}x{height}, and set `size` to the same",
+            size.0, size.1
         );
         return Err(ConfigError::new(message).at(options.span("size")));
     }

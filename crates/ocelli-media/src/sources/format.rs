@@ -2,6 +2,7 @@
 //! pipes, and does not handle their end.
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
+use super::raw::{Layout, RawPictures};
 use crate::annexb;
 use crate::ffmpeg::{self, NO_PARAMETER_SETS};
 use crate::jpeg;
@@ -12,7 +13,7 @@ use ocelli_config::{ConfigError, Section, parse_size};
 use ocelli_core::Metered;
 use ocelli_core::{
     BudgetExceeded, Codec, Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher,
-    Timestamp, raw_len,
+    Timestamp,
 };
 use std::io;
 use std::os::fd::AsFd;
@@ -20,6 +21,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::ChildStdout;
+use tokio::time::Instant;
 
 /// The configuration keys that describe the input: name and meaning.
 pub const OPTIONS: [(&str, &str); 4] = [
@@ -145,10 +147,10 @@ impl Format {
         let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
         match *self {
             Format::Yuv420p { size, stride, fps } => {
-                let len = raw_len(stride, size.1);
-                pipe::fit_raw_picture(&input, len);
+                let layout = Layout { size, stride, fps };
+                pipe::fit_raw_picture(&input, layout.len());
                 let pace = Pace::new(fps * 2.0);
-                publish_raw(metered(input), size, len, pace, publisher).await
+                publish_raw(metered(input), layout, pace, publisher).await
             }
             Format::Mjpeg => publish_mjpeg(metered(input), publisher).await,
             Format::Bare(codec) => publish_bare(metered(input), codec, publisher).await,
@@ -197,25 +199,29 @@ fn raw(
 
 async fn publish_raw<R: AsyncRead + Unpin>(
     mut input: Metered<R>,
-    size: (u16, u16),
-    len: usize,
+    layout: Layout,
     mut pace: Pace,
     publisher: &Publisher,
 ) -> Result<(), Failure> {
+    let mut pictures = RawPictures::new(layout);
+    let len = layout.len();
     loop {
-        let mut buffer = FrameBuffer::with_capacity(len);
-        while buffer.len() < len {
-            let read = input.read_buf(&mut buffer.missing(len)).await;
+        let Some(buffer) = pictures.next_picture()? else {
+            let at = pictures.buffer().len();
+            let asked = Instant::now();
+            let read = input.read_buf(&mut pictures.buffer().missing(len)).await;
             if read.map_err(|error| unreadable(&error))? == 0 {
                 // The rest is not a complete picture.
                 return Ok(());
             }
-        }
+            pictures.note_wait(at, asked.elapsed());
+            continue;
+        };
         publisher.publish(Picture {
             codec: Codec::Yuv420p,
             key: true,
             captured: Timestamp::UNKNOWN,
-            size: Some(size),
+            size: Some(layout.size),
             buffer,
         });
         pace.wait().await;

@@ -17,6 +17,7 @@ mod pace;
 mod pattern;
 mod pipe;
 pub mod push;
+mod raw;
 pub mod rtsp;
 mod ssrf_guard;
 mod tls_trust;

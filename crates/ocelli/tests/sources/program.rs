@@ -132,6 +132,20 @@ async fn row_padding_is_not_part_of_the_picture() {
 }
 
 #[tokio::test]
+async fn a_program_that_pads_its_pictures_is_reported_with_the_size_to_write() {
+    let line = "ffmpeg -v error -re -f lavfi -i testsrc2=size=1312x736:rate=15 -pix_fmt yuv420p \
+                -f rawvideo pipe:1";
+    let program = words(&line.split_whitespace().collect::<Vec<_>>());
+    let lines = "format = \"yuv420p\"\nsize = \"1296x730\"\nfps = 15\n";
+    let watched = camera(&format!("{program}\n{lines}"));
+    let reason = watched.failure().await;
+    assert!(
+        reason.contains("736 padded rows of 1312 bytes") && reason.contains("write 1312x736"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn encoded_formats_play() {
     let film = "-v error -re -f lavfi -i testsrc2=size=320x180:rate=15 -threads 1";
     for (format, codec, encode) in [

@@ -9,14 +9,14 @@ use tokio::time::Instant;
 /// 1.5 pictures a second.
 const STALL: Duration = Duration::from_secs(3);
 /// The same for slower cameras, as a multiple of their interval between pictures.
-const STALL_FACTOR: u32 = 2;
+pub(crate) const STALL_FACTOR: u32 = 2;
 const MAX_STALL: Duration = Duration::from_secs(60);
 /// The same after the first picture of all, when the interval is unknown. Cameras send as
 /// seldom as every 10 s.
 const FIRST_STALL: Duration = Duration::from_secs(12);
 
 /// The longest time without a picture before the attempt ends, as a multiple of the interval.
-const PATIENCE_FACTOR: u32 = 3;
+pub(crate) const PATIENCE_FACTOR: u32 = 3;
 const MAX_PATIENCE: Duration = Duration::from_secs(90);
 /// The same after the first picture of all.
 const FIRST_PATIENCE: Duration = Duration::from_secs(30);
@@ -38,6 +38,17 @@ const FIRST_KEY_WAIT: Duration = Duration::from_secs(90);
 const KEY_WAIT_FACTOR: f64 = 1.5;
 /// The longest wait for a key frame, whatever intervals were seen.
 const MAX_KEY_WAIT: Duration = Duration::from_secs(300);
+
+/// What the source sets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// The least time without a picture after which the camera is stalled.
+    pub stall: Duration,
+    /// The least time without a picture after which the attempt ends.
+    pub patience: Duration,
+    /// Whether these follow from a configured rate, so that the first interval needs no others.
+    pub rate_known: bool,
+}
 
 /// What to do about a camera.
 #[derive(Debug)]
@@ -148,23 +159,25 @@ impl Liveness {
         others.map(|(_, each)| *each).max()
     }
 
-    /// Returns the time without a picture after which the camera is stalled, at least `least`.
-    pub fn stall_timeout(&self, least: Duration) -> Duration {
+    /// Returns the time without a picture after which the camera is stalled.
+    pub fn stall_timeout(&self, bounds: Bounds) -> Duration {
         let own = match self.interval() {
             Some(interval) => (interval * STALL_FACTOR).clamp(STALL, MAX_STALL),
+            None if bounds.rate_known => STALL,
             None => FIRST_STALL,
         };
-        own.max(least)
+        own.max(bounds.stall)
     }
 
-    /// Returns the time without a picture after which the attempt ends, at least `least`.
-    fn patience(&self, least: Duration) -> Duration {
-        let own = match (self.lived, self.interval()) {
-            (false, _) => least,
-            (true, Some(interval)) => (interval * PATIENCE_FACTOR).min(MAX_PATIENCE),
-            (true, None) => FIRST_PATIENCE,
+    /// Returns the time without a picture after which the attempt ends.
+    fn patience(&self, bounds: Bounds) -> Duration {
+        let own = match self.interval() {
+            _ if !self.lived => Duration::ZERO,
+            Some(interval) => (interval * PATIENCE_FACTOR).min(MAX_PATIENCE),
+            None if bounds.rate_known => Duration::ZERO,
+            None => FIRST_PATIENCE,
         };
-        own.max(least)
+        own.max(bounds.patience)
     }
 
     /// Returns how long the hub waits for a key frame while media data arrives.
@@ -176,9 +189,9 @@ impl Liveness {
         wait.max(patience)
     }
 
-    /// Judges the silence until `now`. The source sets lower bounds for both timeouts.
-    pub fn check(&mut self, now: Instant, stall: Duration, patience: Duration) -> Verdict {
-        let patience = self.patience(patience);
+    /// Judges the silence until `now`.
+    pub fn check(&mut self, now: Instant, bounds: Bounds) -> Verdict {
+        let patience = self.patience(bounds);
         let end = match (self.data_since, self.data) {
             (Some(since), Some(last)) => (last + patience).min(since + self.key_wait(patience)),
             _ => self.last_picture_at + patience,
@@ -190,7 +203,7 @@ impl Liveness {
         if !self.lived {
             return Verdict::Wait(next);
         }
-        let stall = self.stall_timeout(stall);
+        let stall = self.stall_timeout(bounds);
         let stalls = self.last_picture_at + stall;
         match now >= stalls {
             true => Verdict::Stalled(stall, next),

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::demand::{Demand, Derived};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Picture};
-use crate::liveness::{Liveness, Verdict};
+use crate::liveness::{Bounds, Liveness, Verdict};
 use crate::log_limiter::{LogLimiter, LogLimiters, Times};
 use crate::slot::Slot;
 use crate::state::{LastFailure, State};
@@ -155,14 +155,13 @@ impl Streams {
     }
 
     /// Judges how long the attempt has delivered no picture, see [`Liveness::check`].
-    pub fn check(&self, stall: Duration, patience: Duration) -> Verdict {
-        let mut inner = self.lock();
-        inner.liveness.check(Instant::now(), stall, patience)
+    pub fn check(&self, bounds: Bounds) -> Verdict {
+        self.lock().liveness.check(Instant::now(), bounds)
     }
 
     /// Returns the time without a picture after which the camera is stalled.
     pub fn stall_timeout(&self) -> Duration {
-        self.lock().liveness.stall_timeout(Duration::ZERO)
+        self.lock().liveness.stall_timeout(Bounds::default())
     }
 
     /// Records media data that is not a picture yet. A camera that failed before is starting

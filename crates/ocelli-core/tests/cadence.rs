@@ -14,6 +14,7 @@ type Script = Vec<u64>;
 
 /// Plays its scripts, one for each attempt, and the last one again and again.
 struct Scripted {
+    rate: Option<f64>,
     scripts: Mutex<Vec<Script>>,
     begun: mpsc::UnboundedSender<Instant>,
 }
@@ -38,6 +39,10 @@ impl Source for Scripted {
         };
         Box::pin(play(script, publisher))
     }
+
+    fn rate(&self) -> Option<f64> {
+        self.rate
+    }
 }
 
 struct Stage {
@@ -49,9 +54,15 @@ struct Stage {
 }
 
 fn stage(scripts: Vec<Script>) -> Stage {
+    stage_with(scripts, None)
+}
+
+/// `rate`: the configured frame rate.
+fn stage_with(scripts: Vec<Script>, rate: Option<f64>) -> Stage {
     let hub = Hub::default();
     let (begun, attempts) = mpsc::unbounded_channel();
     let source = Arc::new(Scripted {
+        rate,
         scripts: Mutex::new(scripts),
         begun,
     });
@@ -129,6 +140,15 @@ async fn the_timeouts_follow_the_interval() {
 #[tokio::test(start_paused = true)]
 async fn a_camera_with_one_picture_may_be_a_slow_one() {
     freezes("one picture", vec![], 12.0, 30.0).await;
+    // Unless its rate is configured.
+    let mut stage = stage_with(vec![vec![]], Some(24.0));
+    let (stalls, again) = stage.stalls_until_the_second_attempt().await;
+    assert!((stalls[0] - 3.0).abs() < 0.1, "{stalls:?}");
+    assert!((again - 10.0).abs() < 0.5, "{again}");
+    let mut stage = stage_with(vec![vec![]], Some(0.1));
+    let (stalls, again) = stage.stalls_until_the_second_attempt().await;
+    assert!((stalls[0] - 20.0).abs() < 0.1, "{stalls:?}");
+    assert!((again - 30.0).abs() < 0.5, "{again}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 use super::Upstream;
 use crate::crashes::{Backoff, Crashes, Ended};
 use crate::demand::{Demand, Derived, lapse};
-use crate::liveness::{Verdict, no_picture};
+use crate::liveness::{Bounds, PATIENCE_FACTOR, STALL_FACTOR, Verdict, no_picture};
 use crate::session::{EndOnDrop, Ending, Session};
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, RunOnce};
 use crate::state::State;
@@ -115,12 +115,20 @@ impl Upstream {
         let streams = &self.streams;
         let patience = self.source.patience();
         // A source with a longer patience delivers pictures at long intervals.
-        let stall = match patience > PATIENCE {
-            true => patience / 2,
-            false => Duration::ZERO,
+        let is_slow = patience > PATIENCE;
+        let rate = self.source.rate();
+        let interval = rate.and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok());
+        let interval = interval.unwrap_or_default();
+        let bounds = Bounds {
+            stall: match is_slow {
+                true => patience / 2,
+                false => interval * STALL_FACTOR,
+            },
+            patience: patience.max(interval * PATIENCE_FACTOR),
+            rate_known: is_slow || rate.is_some(),
         };
         loop {
-            let next = match streams.check(stall, patience) {
+            let next = match streams.check(bounds) {
                 Verdict::Wait(next) => next,
                 Verdict::Stalled(quiet, next) => {
                     self.stalled(no_picture(quiet));

@@ -7,7 +7,7 @@
 
 use super::changes::ViewingPermission;
 use super::playback::Playback;
-use super::watching::Watching;
+use super::watching::{Encoding, Watching};
 use crate::answer::{PathParams, Problem, QueryParams};
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
@@ -44,7 +44,12 @@ async fn mjpeg(
     let camera = visitor.find(&app, &room)?;
     let parts = Parts {
         permission: ViewingPermission::new(&identity, visitor, &camera),
-        watching: Watching::new(identity.hub.clone(), camera, playback.stream.into()),
+        watching: Watching::new(
+            identity.hub.clone(),
+            camera,
+            playback.stream.into(),
+            Encoding::Jpeg,
+        ),
         flushes: connection.flushes,
         viewer_guard: identity.server_state.counts.enter(Transport::Mjpeg),
         next: Next::Opening,

@@ -81,7 +81,12 @@ test('an image shows the newest picture of a camera that has paused', async () =
     });
     for (const colour of ['red', 'green', 'blue']) {
       show(colour);
-      await until(`the image is ${colour}`, () => colourOf(page), (shown) => shown === colour, PROMPT);
+      await until(
+        `the image is ${colour}`,
+        () => colourOf(page),
+        (shown) => shown === colour,
+        PROMPT,
+      );
     }
   } finally {
     await camera.stop();

@@ -156,6 +156,10 @@ void Device::text(const char* message, std::size_t length, uint32_t now) {
   if (type.is("ready") && state_ != State::Disconnected) {
     max_fps_ = number(field(message, length, "maxFps"), settings_.fps);
     max_frame_bytes_ = number(field(message, length, "maxFrameBytes"), UINT32_MAX);
+    // The hub repeats the message until it has received a frame.
+    if (state_ == State::Ready) {
+      return;
+    }
     state_ = State::Ready;
     since_ = now;
     next_frame_ = now;

@@ -87,6 +87,14 @@ test('frames are sent only after ready, and at most at the maximum rate of the h
   expect(publisher.counts).toEqual({ sent: 11, skipped: 0, bytes: 1100 });
 });
 
+test('a repeated ready message does not increase the rate', async () => {
+  publisher();
+  last().receive(READY);
+  last().receive(READY);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(last().frames()).toBe(11);
+});
+
 test('no frame is sent while the previous one is still buffered', async () => {
   const publisher = createPublisher();
   lastSocket().receive(READY);

@@ -72,12 +72,17 @@ export class Publisher {
     this.#options.onstate({ kind: 'connecting' });
     const socket = this.#options.open();
     let refused: string | undefined;
+    let begun = false;
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
       const message = typeof data === 'string' ? parseHubMessage(data) : undefined;
       if (message === undefined || this.#socket !== socket) return;
       if ('refused' in message) refused = message.refused;
-      else this.#start(socket, message.ready);
+      // The hub repeats the message until it has received a frame, which may take a slow camera long.
+      else if (!begun) {
+        begun = true;
+        this.#start(socket, message.ready);
+      }
     };
     socket.onclose = ({ code }) => {
       if (this.#socket === socket) this.#onClose(code, refused);

@@ -5,6 +5,7 @@ import { backoffDelay } from '../client/backoff.ts';
 import type { Mpeg1Canvas } from '../jsmpeg/mpeg1-canvas.ts';
 import type { HubAddress } from '../client/hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
+import { Mpeg1Times } from './mpeg1-times.ts';
 import { Rate } from './rate.ts';
 
 /** A separate file, because most pages never need it. */
@@ -29,10 +30,7 @@ export class Mpeg1Stream {
   #removed = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** ms from capture to sending by the hub, from the hub's last message. */
-  #transit = 0;
-  /** ms by the local clock. */
-  #paintedAt = 0;
+  readonly #times = new Mpeg1Times();
 
   constructor(address: HubAddress, request: Mpeg1Request) {
     this.#address = address;
@@ -46,13 +44,13 @@ export class Mpeg1Stream {
   picture(clockOffset: number): Picture | undefined {
     const video = this.#video;
     if (!video || video.painted === 0) return undefined;
-    const paintedAge = this.#transit;
+    const { capturedAt, paintedAge } = this.#times;
     return {
       camera: this.camera,
       painted: video.painted,
       fps: this.#rate.fps(Date.now()),
       interval: this.#rate.interval,
-      captureTime: (this.#paintedAt - paintedAge) * 1000 + clockOffset,
+      captureTime: capturedAt * 1000 + clockOffset,
       paintedAge,
       width: video.width,
       height: video.height,
@@ -119,8 +117,9 @@ export class Mpeg1Stream {
 
   #painted(): void {
     this.#failures = 0;
-    this.#paintedAt = Date.now();
-    this.#rate.add(this.#paintedAt);
+    const now = Date.now();
+    this.#times.painted(now);
+    this.#rate.add(now);
   }
 
   #scheduleRetry(): void {
@@ -131,6 +130,7 @@ export class Mpeg1Stream {
 
   #handleInfo(text: string): void {
     const { captureTime, hubTime } = JSON.parse(text) as { captureTime?: number; hubTime?: number };
-    if (captureTime !== undefined && hubTime !== undefined) this.#transit = (hubTime - captureTime) / 1000;
+    if (captureTime === undefined || hubTime === undefined) return;
+    this.#times.reported((hubTime - captureTime) / 1000, Date.now());
   }
 }

@@ -165,6 +165,19 @@ impl Camera {
         self.upstream(quality).mpeg1_size()
     }
 
+    /// Fixes the size of its MPEG-1 stream as long as it has viewers, because a viewer has
+    /// been told this size. Returns the size, which is another one if it was fixed before.
+    pub fn fix_mpeg1_size(&self, quality: Quality, size: (u16, u16)) -> (u16, u16) {
+        self.upstream(quality).fix_mpeg1_size(size)
+    }
+
+    /// Continues the MPEG-1 stream of the camera that it replaces, at the size that viewers were
+    /// told. Returns false if viewers of this camera have been told another size.
+    pub fn continue_mpeg1(&self, replaced: &Camera, quality: Quality) -> bool {
+        let told = replaced.upstream(quality).streams().mpeg1.size();
+        told.is_none_or(|size| self.fix_mpeg1_size(quality, size) == size)
+    }
+
     /// Returns why it has no MPEG-1, if there is a failure.
     pub fn mpeg1_failure(&self, quality: Quality) -> Option<String> {
         self.upstream(quality).streams().mpeg1_failure()

@@ -16,6 +16,8 @@ pub(crate) struct Derivation {
     pub running: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
     failure_state: Mutex<FailureState>,
+    /// The size of its pictures, fixed until the stream is discarded.
+    size: Mutex<Option<(u16, u16)>>,
 }
 
 #[derive(Default)]
@@ -34,6 +36,7 @@ impl Derivation {
             running: Arc::default(),
             clock,
             failure_state: Mutex::default(),
+            size: Mutex::default(),
         }
     }
 
@@ -88,9 +91,26 @@ impl Derivation {
         std::mem::take(&mut self.lock().failing)
     }
 
-    /// Discards its picture.
+    /// Returns the size that its viewers rely on, if there is one.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        *self.size.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fixes the size of its pictures, unless it is fixed already. Returns the fixed size.
+    pub fn fix_size(&self, size: (u16, u16)) -> (u16, u16) {
+        let mut fixed = self.size.lock().unwrap_or_else(PoisonError::into_inner);
+        *fixed.get_or_insert(size)
+    }
+
+    /// Discards its picture and its size.
+    pub fn discard(&self) {
+        self.slot.clear();
+        *self.size.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Discards its picture, and records that there is no demand.
     pub fn clear(&self) {
         self.go_idle();
-        self.slot.clear();
+        self.discard();
     }
 }

@@ -201,6 +201,15 @@ impl Publisher {
         }
     }
 
+    /// Fixes the size of a derived stream's pictures while it has viewers, and returns it. It is
+    /// another one if viewers have been told a size before.
+    pub fn fix_size(&self, size: (u16, u16)) -> (u16, u16) {
+        match self.derived {
+            Some(derived) => self.streams.derived(derived).fix_size(size),
+            None => size,
+        }
+    }
+
     /// Sets the state of an ingest camera. Publishing a picture sets it to live.
     pub fn set_state(&self, state: State) {
         self.streams.set_state(state);

@@ -260,6 +260,9 @@ impl Streams {
     /// Publishes a picture from a rendition.
     pub fn take_derived(&self, derived: Derived, picture: Picture) {
         let derived = self.derived(derived);
+        if let Some(size) = picture.size {
+            derived.fix_size(size);
+        }
         derived.slot.publish(picture);
         if derived.succeed() {
             self.changed(self.lock());

@@ -89,7 +89,13 @@ impl Upstream {
             let rendition = self.renditions.mpeg1.as_ref();
             rendition?.size_of(self.source.size()?)
         };
-        self.streams.mpeg1.slot.status().size.or_else(expected)
+        self.streams.mpeg1.size().or_else(expected)
+    }
+
+    /// Fixes the width and height of its MPEG-1 stream while there is demand, unless they are
+    /// fixed already. Returns the fixed size.
+    pub(crate) fn fix_mpeg1_size(&self, size: (u16, u16)) -> (u16, u16) {
+        self.streams.mpeg1.fix_size(size)
     }
 
     /// Follows the MPEG-1 stream and keeps the camera running.

@@ -90,16 +90,36 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -
 }
 
 /// Returns the output arguments for MPEG-1 in AVI on standard output, for pictures that are
-/// stamped `from` seconds or later.
+/// stamped `from` seconds or later. The first of them is stamped exactly `from`.
+///
+/// All pictures get this size, whatever size comes in, because players allocate their buffers
+/// for the first one. A picture of another shape gets bars; a difference of up to 2 % is from
+/// rounding, and is scaled away. Without a size, the first picture's is kept.
 ///
 /// Groups are closed, without B frames, and short: half a second at the usual rates.
-pub fn to_mpeg1(options: &Mpeg1Options, from: f64, crop: Option<&str>) -> Vec<String> {
+pub fn to_mpeg1(
+    options: &Mpeg1Options,
+    from: f64,
+    crop: Option<&str>,
+    size: Option<(u16, u16)>,
+) -> Vec<String> {
     let crop = crop.unwrap_or_default();
-    let width = options.width.unwrap_or(mpeg1::LARGEST);
-    let filter = format!(
-        "select='gte(t,{from})',setpts=PTS-STARTPTS,{crop}\
-         scale='trunc(min(iw,{width})/2)*2':-2:flags=bicubic,format=yuv420p"
-    );
+    let scale = match size {
+        Some((width, height)) => format!(
+            "scale=w='if(lt(abs(iw*{height}/ih/{width}-1),0.02),{width},\
+             2*max(1,trunc(min({width},{height}*iw/ih)/2)))':\
+             h='if(lt(abs(iw*{height}/ih/{width}-1),0.02),{height},\
+             2*max(1,trunc(min({height},{width}*ih/iw)/2)))':flags=bicubic,\
+             format=yuv420p,pad={width}:{height}:-1:-1"
+        ),
+        None => {
+            let width = options.width.unwrap_or(mpeg1::LARGEST);
+            format!("scale='trunc(min(iw,{width})/2)*2':-2:flags=bicubic,format=yuv420p")
+        }
+    };
+    // The filters are set up anew when the input's size changes, so the time can't be counted
+    // from their first picture.
+    let filter = format!("select='gte(t,{from})',setpts=PTS-{from}/TB,{crop}{scale}");
     let (over, under) = options.rate;
     let fixed = format!(
         "-an -sn -dn -copyts -fps_mode cfr -r {over}/{under} -threads 1 -c:v mpeg1video -bf 0 \

@@ -19,6 +19,25 @@ pub const RATES: [(u32, u32); 8] = [
 /// The largest width and height that the encoder supports.
 pub const LARGEST: u16 = 4094;
 
+/// Returns the size of the encoded pictures for pictures of this size: at most `most` wide, even,
+/// and of the same shape.
+pub fn encoded_size((width, height): (u16, u16), most: Option<u16>) -> (u16, u16) {
+    let even = |length: u32| (length & !1).max(2);
+    // To the nearest even number.
+    let scaled = |length: u16, by: u32, of: u16| {
+        let of = u32::from(of).max(1);
+        even((u32::from(length) * by + of) / of)
+    };
+    let largest = u32::from(LARGEST);
+    let mut wide = even(u32::from(width.min(most.unwrap_or(LARGEST)).min(LARGEST)));
+    let mut high = scaled(height, wide, width);
+    if high > largest {
+        high = largest;
+        wide = scaled(width, high, height);
+    }
+    (wide as u16, high as u16)
+}
+
 /// The contents of a sequence header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
@@ -70,6 +89,22 @@ mod tests {
             &[0, 0, 1, 0xB3, 0x28, 0x01, 0xE0, 0x19],
         ] {
             assert_eq!(sequence(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn encoded_pictures_keep_their_shape_within_the_largest_size() {
+        for (size, most, encoded) in [
+            ((640, 480), None, (640, 480)),
+            ((640, 360), Some(320), (320, 180)),
+            ((1921, 1081), None, (1920, 1080)),
+            ((854, 480), Some(400), (400, 224)),
+            ((8192, 4096), None, (4094, 2048)),
+            ((1000, 8000), None, (512, 4094)),
+            ((1, 1), None, (2, 2)),
+            ((65_535, 1), Some(1), (2, 2)),
+        ] {
+            assert_eq!(encoded_size(size, most), encoded, "{size:?}");
         }
     }
 

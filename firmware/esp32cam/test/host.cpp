@@ -79,6 +79,10 @@ int check() {
     }
   }
   EXPECT(sent == 100);
+  // A repeated message changes the limits, but neither the time of the next frame nor the
+  // statistics.
+  say(device, R"({"type":"ready","maxFps":10,"maxFrameBytes":1000})", 10150);
+  EXPECT(device.state() == State::Ready && !device.frame_due(10199) && device.frame_due(10200));
   device.sent(20000);
   EXPECT(!device.frame_due(20099) && device.frame_due(20100));
 

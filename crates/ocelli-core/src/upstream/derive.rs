@@ -23,7 +23,8 @@ impl Upstream {
     /// Runs a rendition while there is demand. Never returns.
     pub(super) async fn derive(self: &Arc<Self>, derived: Derived) {
         let streams = &self.streams;
-        let slot = &streams.derived(derived).slot;
+        let stream = streams.derived(derived);
+        let slot = &stream.slot;
         let name = derived.name();
         let wanted = move |demand: &Demand| derived.wanted(demand);
         let mut demand = streams.demand.subscribe();
@@ -44,7 +45,7 @@ impl Upstream {
             let failure = tokio::select! {
                 failure = self.derive_once(derived, rendition, codec) => failure,
                 () = lapse(&streams.demand, wanted) => {
-                    slot.clear();
+                    stream.discard();
                     continue;
                 }
                 // A stream in another codec is in another slot.

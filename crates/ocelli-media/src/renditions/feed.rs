@@ -106,6 +106,9 @@ impl Ended {
 pub struct FeedOptions {
     /// Whether to feed only key frames.
     pub key_frames: bool,
+    /// Whether ffmpeg accepts a change of the picture's size. It does if its output has a fixed
+    /// size, except for raw pictures.
+    pub any_size: bool,
     /// Longest pause in the timestamps, in milliseconds. A longer one is replaced by a short one.
     pub longest_pause: i64,
     /// Milliseconds after the last output picture within which ffmpeg may drop a picture.
@@ -170,7 +173,8 @@ impl Feed {
         input: &mut Follower,
     ) -> io::Result<Ended> {
         stdin.write_all(&ffmpeg::ivf_header(&first)).await?;
-        let format = StreamFormat::of(&first);
+        let any_size = self.options.any_size;
+        let format = StreamFormat::of(&first, any_size);
         let mut group = group_of(first, input);
         if self.options.key_frames {
             group.truncate(1);
@@ -193,7 +197,7 @@ impl Feed {
             if !frame.key && self.options.key_frames {
                 continue;
             }
-            if frame.key && StreamFormat::of(&frame) != format {
+            if frame.key && StreamFormat::of(&frame, any_size) != format {
                 return Ok(Ended::Changed);
             }
             let millis = self.lock().timestamps.next(frame.taken());
@@ -305,8 +309,8 @@ fn group_of(first: Frame, input: &mut Follower) -> Vec<Frame> {
     group
 }
 
-/// Stream properties that an ffmpeg is started for. A change needs a new ffmpeg, because the
-/// encoder keeps its initial size.
+/// Stream properties that an ffmpeg is started for. A change needs a new ffmpeg: an encoder
+/// without a fixed size keeps its initial one.
 #[derive(PartialEq)]
 struct StreamFormat {
     codec: Codec,
@@ -318,14 +322,18 @@ struct StreamFormat {
 }
 
 impl StreamFormat {
-    fn of(frame: &Frame) -> Self {
+    fn of(frame: &Frame, any_size: bool) -> Self {
         let payload = frame.payload();
-        let sequence = annexb::sequence_parameter_sets(frame.codec, &payload).next();
+        let sequence = match any_size {
+            true => None,
+            false => annexb::sequence_parameter_sets(frame.codec, &payload).next(),
+        };
         Self {
             codec: frame.codec,
             sequence: sequence.unwrap_or_default().to_vec(),
             size: match frame.codec {
-                Codec::Jpeg | Codec::Yuv420p => frame.size,
+                Codec::Yuv420p => frame.size,
+                Codec::Jpeg if !any_size => frame.size,
                 _ => None,
             },
             len: match frame.codec {
@@ -432,6 +440,7 @@ mod tests {
     fn feed(min_interval: f64) -> Feed {
         Feed::new(FeedOptions {
             key_frames: false,
+            any_size: false,
             longest_pause: 10_000,
             min_interval,
             picture_time: Duration::from_secs(10),

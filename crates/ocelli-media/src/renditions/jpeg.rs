@@ -41,6 +41,7 @@ impl Rendition for JpegRendition {
             } = feed::start(&first, output, limits)?;
             let feed = Feed::new(FeedOptions {
                 key_frames: self.options.rate == JpegRate::KeyFrames,
+                any_size: false,
                 longest_pause: LONGEST_PAUSE_MILLIS,
                 min_interval: match self.options.rate {
                     JpegRate::Fps(fps) => 1e3 * ffmpeg::DUE_FRACTION / fps,

@@ -36,7 +36,12 @@ impl Rendition for Mpeg1Rendition {
             let first = input.next().await;
             let crop = ffmpeg::crop(&first);
             let from = FIRST_TIMESTAMP as f64 / 1e3;
-            let output = ffmpeg::to_mpeg1(&self.options, from, crop.as_deref());
+            // A size that viewers were told stays, also for an encoder that is started later.
+            let size = first.size.map(|size| {
+                let encoded = mpeg1::encoded_size(size, self.options.width);
+                publisher.fix_size(encoded)
+            });
+            let output = ffmpeg::to_mpeg1(&self.options, from, crop.as_deref(), size);
             let Running {
                 mut child,
                 mut stdin,
@@ -46,6 +51,7 @@ impl Rendition for Mpeg1Rendition {
             let interval = 1e3 * f64::from(under) / f64::from(over);
             let feed = Feed::new(FeedOptions {
                 key_frames: false,
+                any_size: size.is_some(),
                 longest_pause: LONGEST_PAUSE_MILLIS,
                 // ffmpeg may drop pictures that arrive faster than this.
                 min_interval: 2.0 * interval,
@@ -62,10 +68,7 @@ impl Rendition for Mpeg1Rendition {
     }
 
     fn size_of(&self, input: (u16, u16)) -> Option<(u16, u16)> {
-        // ffmpeg rounds the size when it scales down.
-        let whole = self.options.width.is_none_or(|width| input.0 <= width);
-        let even = input.0.is_multiple_of(2) && input.1.is_multiple_of(2);
-        (whole && even && input.0 <= crate::mpeg1::LARGEST).then_some(input)
+        Some(mpeg1::encoded_size(input, self.options.width))
     }
 }
 

@@ -18,7 +18,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -39,8 +38,12 @@ const RECHECK: Duration = Duration::from_secs(20);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same while the hub stops.
 const STOP_CLOSE_TIMEOUT: Duration = Duration::from_millis(400);
-/// Messages that may be in the hub's buffers when a device becomes ready.
-const EARLY: usize = 64;
+/// The pause between the response to the upgrade and `ready`. Some client libraries read the
+/// socket once for the response, and lose everything that arrives in the same read.
+const READY_PAUSE: Duration = Duration::from_millis(150);
+/// How often `ready` is sent again until the device's first message, because the first one may
+/// have been lost anyway.
+const READY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Sends the reason to a device and closes the connection.
 pub(super) async fn refuse_device(socket: Socket, refusal: &Refusal) {
@@ -63,6 +66,9 @@ pub(super) struct Session {
     stats_saved: Option<Instant>,
     checked: Instant,
     tick: Pin<Box<Sleep>>,
+    /// Due when `ready` must be sent.
+    announcement: Pin<Box<Sleep>>,
+    phase: Phase,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -97,9 +103,21 @@ impl SessionEnd {
     }
 }
 
+/// The device's progress.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It was not sent `ready`. What it sends is discarded.
+    Early,
+    /// It was sent `ready`, and has sent nothing since.
+    Announced,
+    /// It has received `ready`.
+    Sending,
+}
+
 /// The next event of a session.
 enum Event {
     Received(Incoming),
+    Announce,
     Evicted(Refusal),
     Tick,
     Stopping,
@@ -120,6 +138,8 @@ impl Session {
             stats_saved: None,
             checked: now,
             tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
+            announcement: Box::pin(sleep_until(now + READY_PAUSE)),
+            phase: Phase::Early,
             stopped: Box::pin(
                 ingest
                     .identity
@@ -138,14 +158,17 @@ impl Session {
 
     /// Runs the session until it ends.
     pub(super) async fn run(&mut self) -> SessionEnd {
-        let mut early_end = self.discard_early().await.map(Event::Received);
-        self.send_ready();
         loop {
-            let event = match early_end.take() {
-                Some(event) => event,
-                None => self.next().await,
-            };
+            let event = self.next().await;
+            if let Event::Received(Incoming::Binary(_) | Incoming::Text(_)) = event {
+                match self.phase {
+                    Phase::Early => continue,
+                    Phase::Announced => self.phase = Phase::Sending,
+                    Phase::Sending => {}
+                }
+            }
             match event {
+                Event::Announce => self.announce(),
                 Event::Received(Incoming::Binary(message)) => {
                     if let Err(refusal) = self.handle_picture(&message) {
                         return SessionEnd::Refused(refusal);
@@ -194,24 +217,15 @@ impl Session {
         }
     }
 
-    /// Discards messages that arrived before the device was ready. Returns how the connection
-    /// ended, if it did.
-    async fn discard_early(&mut self) -> Option<Incoming> {
-        let socket = &mut self.socket;
-        poll_fn(|cx| {
-            for _ in 0..EARLY {
-                match socket.poll(cx) {
-                    Poll::Ready(Incoming::Text(_) | Incoming::Binary(_)) => {}
-                    Poll::Ready(end) => return Poll::Ready(Some(end)),
-                    Poll::Pending => break,
-                }
-            }
-            Poll::Ready(None)
-        })
-        .await
-    }
-
-    fn send_ready(&mut self) {
+    /// Sends `ready` and sets the time for the next one.
+    fn announce(&mut self) {
+        if !self.socket.is_idle() {
+            let soon = Instant::now() + READY_PAUSE;
+            return self.announcement.as_mut().reset(soon);
+        }
+        let again = Instant::now() + READY_AGAIN;
+        self.announcement.as_mut().reset(again);
+        self.phase = Phase::Announced;
         let (limits, device) = (self.limits(), &self.admission.device);
         // Names need no escaping. The fields keep this order, because boards may use very simple
         // parsers.
@@ -223,9 +237,7 @@ impl Session {
             limits.max_frame_bytes(),
             limits.idle_timeout.as_secs(),
         );
-        if self.socket.is_idle() {
-            self.socket.send(Message::text(ready));
-        }
+        self.socket.send(Message::text(ready));
     }
 
     async fn next(&mut self) -> Event {
@@ -237,6 +249,7 @@ impl Session {
             },
             () = &mut self.stopped => Event::Stopping,
             () = &mut self.tick => Event::Tick,
+            () = &mut self.announcement, if self.phase != Phase::Sending => Event::Announce,
             received = poll_fn(|cx| self.socket.poll(cx)) => Event::Received(received),
         }
     }

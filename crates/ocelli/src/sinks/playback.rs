@@ -41,11 +41,14 @@ pub struct Playback {
 }
 
 /// Refuses a socket: unauthorized viewers get a close code, because a browser can read that
-/// but not the response to a refused upgrade. Other requests get an HTTP error.
+/// but not the response to a refused upgrade. Other requests get an HTTP error. `protocol` is the
+/// subprotocol that the socket would have; without it, a browser that offered one would not read
+/// the close code either.
 pub fn refuse(
     identity: &Arc<Identity>,
     peer: &Peer,
     request: Request<Body>,
+    protocol: Option<&'static str>,
     problem: Problem,
 ) -> Response {
     if problem.status() != StatusCode::UNAUTHORIZED {
@@ -60,6 +63,7 @@ pub fn refuse(
         identity,
         peer,
         request,
+        protocol,
         Refusal::Access,
         close::UNAUTHORIZED,
         why,
@@ -71,12 +75,14 @@ pub fn refuse_for_now(
     identity: &Arc<Identity>,
     peer: &Peer,
     request: Request<Body>,
+    protocol: Option<&'static str>,
     reason: &str,
 ) -> Response {
     close_at_once(
         identity,
         peer,
         request,
+        protocol,
         Refusal::Capacity,
         close::TRY_AGAIN_LATER,
         reason,
@@ -87,6 +93,7 @@ fn close_at_once(
     identity: &Arc<Identity>,
     peer: &Peer,
     request: Request<Body>,
+    protocol: Option<&'static str>,
     refusal: Refusal,
     code: u16,
     why: &str,
@@ -99,7 +106,7 @@ fn close_at_once(
         &identity.server_state,
         peer,
         request,
-        None,
+        protocol,
         move |mut socket| async move {
             server_state.refused(refusal, remote, &reason);
             socket.close(code, &why);

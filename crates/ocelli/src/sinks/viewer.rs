@@ -2,7 +2,7 @@
 
 use super::changes::ViewingPermission;
 use super::playback::{Stream, refuse};
-use super::watching::Watching;
+use super::watching::{Encoding, Watching};
 use crate::answer::{Problem, QueryParams};
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
@@ -55,7 +55,7 @@ async fn open(
     });
     let (permission, camera) = match found {
         Ok(found) => found,
-        Err(problem) => return refuse(&identity, &peer, request, problem),
+        Err(problem) => return refuse(&identity, &peer, request, None, problem),
     };
     let served = identity.clone();
     websocket::upgrade(
@@ -70,7 +70,12 @@ async fn open(
             let sender =
                 FrameSender::new(socket, Form::Bare, &served.server_state, Transport::LiveWs);
             let mut viewer = Viewer {
-                watching: Watching::new(served.hub.clone(), camera, query.stream.into()),
+                watching: Watching::new(
+                    served.hub.clone(),
+                    camera,
+                    query.stream.into(),
+                    Encoding::Jpeg,
+                ),
                 identity: served,
                 permission,
                 infos,

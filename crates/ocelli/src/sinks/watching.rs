@@ -8,24 +8,38 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio_stream::wrappers::WatchStream;
 
+/// The encoding that a viewer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// JPEG.
+    Jpeg,
+    /// MPEG-1.
+    Mpeg1,
+}
+
 /// One viewer's subscription to one camera.
 pub struct Watching {
     hub: Arc<Hub>,
     camera: Arc<Camera>,
     quality: Quality,
+    encoding: Encoding,
     follower: Follower,
     stopped: WatchStream<bool>,
 }
 
 impl Watching {
     /// Starts to watch.
-    pub fn new(hub: Arc<Hub>, camera: Arc<Camera>, quality: Quality) -> Self {
+    pub fn new(hub: Arc<Hub>, camera: Arc<Camera>, quality: Quality, encoding: Encoding) -> Self {
         Self {
-            follower: camera.follow(quality),
+            follower: match encoding {
+                Encoding::Jpeg => camera.follow(quality),
+                Encoding::Mpeg1 => camera.follow_mpeg1(quality),
+            },
             stopped: WatchStream::new(camera.stopped()),
             hub,
             camera,
             quality,
+            encoding,
         }
     }
 
@@ -39,7 +53,8 @@ impl Watching {
         self.follower.ready()
     }
 
-    /// The next frame for this viewer; `None` when the camera has been deleted.
+    /// The next frame for this viewer; `None` when the camera has been deleted, or replaced by
+    /// one whose MPEG-1 has a size that the viewer can't show.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         loop {
             if let Poll::Ready(frame) = self.follower.poll_next(cx) {
@@ -52,7 +67,10 @@ impl Watching {
             let Some(now) = now.filter(|now| !Arc::ptr_eq(now, &self.camera)) else {
                 return Poll::Ready(None);
             };
-            *self = Self::new(self.hub.clone(), now, self.quality);
+            if self.encoding == Encoding::Mpeg1 && !now.continue_mpeg1(&self.camera, self.quality) {
+                return Poll::Ready(None);
+            }
+            *self = Self::new(self.hub.clone(), now, self.quality, self.encoding);
         }
     }
 }

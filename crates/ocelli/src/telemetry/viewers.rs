@@ -123,7 +123,7 @@ fn begin(
     });
     let visitor = match visitor {
         Ok(visitor) => visitor,
-        Err(problem) => return refuse(&state.identity, peer, request, problem),
+        Err(problem) => return refuse(&state.identity, peer, request, None, problem),
     };
     let ViewerState {
         identity,

@@ -4,10 +4,12 @@ mod events;
 mod frames;
 mod handshake;
 mod jsmpeg;
+mod jsmpeg_changes;
 mod liveness;
 mod plain;
 mod playback;
 mod playback_socket;
+mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
 mod v2;

@@ -2,19 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::device::Key;
+use crate::support::device::{Device, Key, picture};
 use crate::support::http::{ask, get, narrow, request};
 use crate::support::hub::{OCELLI, keeping};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
 use crate::support::{TIMEOUT, eventually};
 use ocelli_core::Timestamp;
+use ocelli_testkit::Hub;
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::websocket::RawSocket;
-use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -28,8 +29,14 @@ struct Mjpeg {
 
 impl Mjpeg {
     async fn open(stream: TcpStream, path: &str) -> Self {
+        Self::open_as(stream, path, &[]).await
+    }
+
+    /// Opens it with these header lines.
+    async fn open_as(stream: TcpStream, path: &str, lines: &[&str]) -> Self {
         let mut stream = BufReader::new(stream);
-        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.0\r\n{lines}\r\n");
         let all = tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await;
         all.unwrap();
         let mut head = String::new();
@@ -50,8 +57,16 @@ impl Mjpeg {
         line
     }
 
-    /// Returns the JPEG of the next part, and also reads the boundary after it.
+    /// Returns the JPEG of the next part, which the testkit made. Also reads the boundary after
+    /// it.
     async fn part(&mut self) -> Vec<u8> {
+        let jpeg = self.jpeg().await;
+        assert!(jpeg::is_whole(&jpeg), "Content-Length is exact");
+        jpeg
+    }
+
+    /// Returns any JPEG of the next part, and also reads the boundary after it.
+    async fn jpeg(&mut self) -> Vec<u8> {
         let mut length = None;
         loop {
             let line = self.line().await;
@@ -67,7 +82,6 @@ impl Mjpeg {
         let mut jpeg = vec![0; length.expect("a Content-Length")];
         let read = timeout(TIMEOUT, self.stream.read_exact(&mut jpeg)).await;
         read.expect("a picture in time").unwrap();
-        assert!(jpeg::is_whole(&jpeg), "Content-Length is exact");
         assert_eq!(self.line().await, "\r\n");
         assert_eq!(self.line().await, "--frame\r\n");
         jpeg
@@ -83,6 +97,100 @@ async fn mjpeg(site: &Site) -> Mjpeg {
     let mut viewer = Mjpeg::open(stream, "/live/live/cam/mjpeg").await;
     assert_eq!(viewer.line().await, "--frame\r\n");
     viewer
+}
+
+/// The header lines of Chromium's request for an `<img>`.
+const BROWSER: [&str; 2] = [
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+     Chrome/131.0.0.0 Safari/537.36",
+    "Accept: image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+];
+
+/// A browser's `<img>`.
+async fn image(address: SocketAddr) -> Mjpeg {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let mut viewer = Mjpeg::open_as(stream, "/live/live/cam/mjpeg", &BROWSER).await;
+    assert_eq!(viewer.line().await, "--frame\r\n");
+    viewer
+}
+
+#[tokio::test]
+async fn a_browser_gets_the_newest_part_again_in_a_pause_and_a_recorder_does_not() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let (mut browser, mut recorder) = (image(site.address).await, mjpeg(&site).await);
+    for number in 0..4 {
+        cam.show().await;
+        assert_eq!(browser.number().await, number);
+        assert_eq!(browser.number().await, number, "once more");
+        assert_eq!(recorder.number().await, number, "once");
+    }
+    // A newcomer gets the stored picture twice, too.
+    let mut newcomer = image(site.address).await;
+    assert_eq!((newcomer.number().await, newcomer.number().await), (3, 3));
+}
+
+#[tokio::test]
+async fn pictures_that_follow_each_other_are_not_repeated() {
+    let hub = Hub::serve(OCELLI, ["cam=pattern:?size=64x48&fps=5"]);
+    let mut browser = image(hub.addr()).await;
+    let mut before = browser.jpeg().await;
+    let mut repeated = 0;
+    for _ in 0..20 {
+        let part = browser.jpeg().await;
+        repeated += usize::from(part == before);
+        before = part;
+    }
+    // The interval of the first pictures is not yet known, and a busy machine may delay one.
+    assert!(repeated <= 4, "{repeated} of 20 parts");
+}
+
+#[tokio::test]
+async fn curl_and_ffmpeg_get_no_part_twice() {
+    let dir = Dir::new("twice");
+    let hub = keeping(&dir.0.join("kept"));
+    let key = Key::create(hub.addr(), "live", "cam").await;
+    let (mut board, _) = Device::ready(hub.addr(), &key).await;
+    board.show(picture(1)).await;
+    let path = hub.url("/live/live/cam/mjpeg");
+    let parts = async |lines: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sSN", "--max-time", "1"]).arg(&path);
+        lines.iter().for_each(|line| {
+            curl.args(["-H", line]);
+        });
+        let output = timeout(TIMEOUT, curl.kill_on_drop(true).output()).await;
+        let body = output.expect("an end").unwrap().stdout;
+        body.windows(4)
+            .filter(|at| *at == b"\xff\xd8\xff\xfe")
+            .count()
+    };
+    let (alone, browser) = tokio::join!(parts(&[]), parts(&BROWSER));
+    assert_eq!((alone, browser), (1, 2));
+
+    let ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "mpjpeg", "-i", &path])
+        .args(["-frames:v", "3", "-c", "copy", "-f", "framemd5", "-"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let playing = ffmpeg.wait_with_output();
+    let sending = async {
+        for number in 2.. {
+            board.show(picture(number)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let output = tokio::select! {
+        output = timeout(TIMEOUT, playing) => output.expect("an end").unwrap(),
+        () = sending => unreachable!("it goes on"),
+    };
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let frames = lines.lines().filter(|line| !line.starts_with('#'));
+    let hashes: Vec<_> = frames.filter_map(|line| line.rsplit(',').next()).collect();
+    assert_eq!(hashes.len(), 3, "{lines}");
+    assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2], "{lines}");
 }
 
 #[tokio::test]
@@ -226,67 +334,6 @@ async fn curl_gets_every_frame_at_ten_fps() {
         "{ends} pictures in 3 s at 10 fps"
     );
     assert_eq!(boundaries, ends + 1);
-}
-
-#[tokio::test]
-async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
-    let camera = HttpCamera::start(HttpCameraOptions::default()).await;
-    let hub = Hub::serve(OCELLI, [format!("cam1={}", camera.url("mjpeg"))]);
-    let started = Instant::now();
-    let output = Command::new("curl")
-        .args(["-sS", "-D", "-", "--fail"])
-        .arg(hub.url("/live/live/cam1/frame.jpg"))
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success());
-    assert!(started.elapsed() < Duration::from_secs(5));
-    let end = output.stdout.windows(4).position(|at| at == b"\r\n\r\n");
-    let (head, jpeg) = output.stdout.split_at(end.unwrap() + 4);
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    assert!(head.contains("cache-control: no-store\r\n"), "{head}");
-    assert!(head.contains("content-type: image/jpeg\r\n"), "{head}");
-    assert_eq!(jpeg.len(), Picture::QVGA.bytes);
-    assert!(jpeg::stamp(jpeg).is_some(), "the camera's own bytes");
-    // It counts as a viewer for the grace period: the camera keeps running.
-    for _ in 0..5 {
-        let response = get(hub.addr(), "/live/live/live-cam1/frame.jpg").await;
-        assert_eq!(response.status(), 200);
-    }
-    assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
-}
-
-#[tokio::test]
-async fn a_snapshot_of_a_camera_that_does_not_start_is_503_after_10_s() {
-    let camera = HttpCamera::start(HttpCameraOptions::default()).await;
-    let sources = [
-        format!("silent={}", camera.url("silent")),
-        "refused=http://127.0.0.1:9/x".into(),
-    ];
-    let hub = Hub::serve(OCELLI, sources);
-    let started = Instant::now();
-    let (silent, refused) = tokio::join!(
-        ask_slowly(&hub, "/live/live/silent/frame.jpg"),
-        ask_slowly(&hub, "/live/live/refused/frame.jpg")
-    );
-    let took = started.elapsed();
-    assert!(took > Duration::from_millis(9_500), "{took:?}");
-    assert!(took < Duration::from_secs(13), "{took:?}");
-    assert!(silent.contains("503"), "{silent}");
-    assert!(
-        refused.contains("503") && refused.contains("refused"),
-        "{refused}"
-    );
-}
-
-async fn ask_slowly(hub: &Hub, path: &str) -> String {
-    let output = Command::new("curl")
-        .args(["-sS", "-i", "--max-time", "15"])
-        .arg(hub.url(path))
-        .output()
-        .await
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[tokio::test]

@@ -149,6 +149,7 @@ impl Ports {
         parts.extensions.insert(peer.clone());
         let visitor = Visitor::from_request_parts(&mut parts, identity).await;
         let request = Request::from_parts(parts, body);
+        let protocol = super::protocol(request.headers());
         let id = self.camera.id();
         let found = visitor.and_then(|visitor| {
             let camera = visitor.find(id.app(), id.room())?;
@@ -175,7 +176,7 @@ impl Ports {
                     &identity.server_state,
                     peer,
                     request,
-                    None,
+                    protocol,
                     ReadLimits::VIEWER,
                     move |mut socket| async move {
                         socket.close(code, &why);
@@ -189,7 +190,7 @@ impl Ports {
             &identity.server_state,
             peer,
             request,
-            None,
+            protocol,
             ReadLimits::VIEWER,
             move |socket| async move {
                 let options = ViewerOptions {

@@ -1,9 +1,10 @@
 //! One JSMpeg viewer.
 
 use super::stream::{self, Messages};
-use crate::sinks::changes::{HubChanges, ViewingPermission};
+use crate::sinks::changes::ViewingPermission;
+use crate::sinks::watching::{Encoding, Watching};
 use crate::visitor::Identity;
-use ocelli_core::{Camera, Follower, Form, Frame, Quality, Ready};
+use ocelli_core::{Camera, Form, Frame, Quality, Ready};
 use ocelli_net::counts::Transport;
 use ocelli_net::websocket::{Delivery, FrameSender, Next, Socket, close};
 use serde_json::json;
@@ -24,7 +25,9 @@ pub(super) struct ViewerOptions {
     pub info: bool,
 }
 
-/// Sends a camera's stream to one viewer until it disconnects or the hub stops.
+/// Sends a camera's stream to one viewer until it disconnects, the camera is deleted or the hub
+/// stops. While the camera fails the socket stays open, because the classic players do not
+/// reconnect.
 pub(super) async fn serve(
     socket: Socket,
     identity: Arc<Identity>,
@@ -44,18 +47,13 @@ pub(super) async fn serve(
 
 struct Viewer {
     identity: Arc<Identity>,
-    camera: Arc<Camera>,
     options: ViewerOptions,
     permission: ViewingPermission,
-    follower: Follower,
+    watching: Watching,
     messages: Messages,
     info_timer: Interval,
-    changes: HubChanges,
     /// The newest frame, for viewers that request its age.
     newest: Option<Frame>,
-    /// The camera's revision that the viewer has seen. An earlier failure does not close the
-    /// socket.
-    revision: u64,
 }
 
 impl Viewer {
@@ -67,52 +65,50 @@ impl Viewer {
     ) -> Self {
         let mut info_timer = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
         info_timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let changes = HubChanges::new(&identity.hub);
+        let hub = identity.hub.clone();
         Self {
             identity,
             permission,
-            follower: camera.follow_mpeg1(options.quality),
+            watching: Watching::new(hub, camera, options.quality, Encoding::Mpeg1),
             messages: Messages::new(options.form),
             info_timer,
-            changes,
             newest: None,
-            revision: camera.revision(),
-            camera,
             options,
         }
     }
 
-    fn send_info(&self, socket: &mut Socket) {
-        let Some(newest) = &self.newest else {
-            return;
-        };
-        let info = json!({
-            "type": "info",
-            "fps": (self.camera.status().fps * 10.0).round() / 10.0,
-            "captureTime": newest.taken().0,
-            "hubTime": self.identity.hub.clock().now().0,
-        });
-        socket.send(Message::text(info.to_string()));
+    /// Returns the size for the header, as soon as it is known. From then on, all viewers'
+    /// pictures have this size.
+    fn announced_size(&self) -> Option<(u16, u16)> {
+        let (camera, quality) = (self.watching.camera(), self.options.quality);
+        let size = camera.mpeg1_size(quality)?;
+        Some(camera.fix_mpeg1_size(quality, size))
     }
 
-    /// Closes the socket if the camera has failed: the page is notified by the close and may
-    /// reconnect, instead of showing a still picture.
-    fn close_on_failure(&mut self, socket: &mut Socket) {
-        let revision = self.camera.revision();
-        if revision == self.revision {
+    fn send_info(&self, socket: &mut Socket) {
+        let camera = self.watching.camera();
+        let failure = camera.mpeg1_failure(self.options.quality);
+        if self.newest.is_none() && failure.is_none() {
             return;
         }
-        self.revision = revision;
-        if let Some(reason) = self.camera.mpeg1_failure(self.options.quality) {
-            let end = reason.floor_char_boundary(close::REASON_LIMIT);
-            socket.close(1011, &reason[..end]);
+        let mut info = json!({
+            "type": "info",
+            "fps": (camera.status().fps * 10.0).round() / 10.0,
+            "hubTime": self.identity.hub.clock().now().0,
+        });
+        if let Some(newest) = &self.newest {
+            info["captureTime"] = newest.taken().0.into();
         }
+        if let Some(failure) = failure {
+            info["failure"] = failure.into();
+        }
+        socket.send(Message::text(info.to_string()));
     }
 }
 
 impl Delivery for Viewer {
     fn ready(&self) -> &Ready {
-        self.follower.ready()
+        self.watching.ready()
     }
 
     /// A direct write is possible if the message is the unchanged picture and the viewer
@@ -127,11 +123,13 @@ impl Delivery for Viewer {
             return Poll::Ready(Next::Message(message));
         }
         if self.messages.wants_header()
-            && let Some(size) = self.camera.mpeg1_size(self.options.quality)
+            && let Some(size) = self.announced_size()
         {
             return Poll::Ready(Next::Message(self.messages.header(size)));
         }
-        let frame = ready!(self.follower.poll_next(cx));
+        let Some(frame) = ready!(self.watching.poll_next(cx)) else {
+            return Poll::Ready(Next::End(1000, "the camera is gone"));
+        };
         self.messages.take(&frame);
         let len = frame.payload_len();
         if self.options.info {
@@ -143,11 +141,6 @@ impl Delivery for Viewer {
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
         if let Poll::Ready(why) = self.permission.poll_revoked(cx) {
             socket.close(close::UNAUTHORIZED, why);
-            return Poll::Ready(());
-        }
-        if self.changes.any(cx) {
-            self.changes.take();
-            self.close_on_failure(socket);
             return Poll::Ready(());
         }
         if self.options.info && self.info_timer.poll_tick(cx).is_ready() {

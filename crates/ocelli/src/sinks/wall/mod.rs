@@ -57,7 +57,7 @@ async fn open(
 ) -> Response {
     let visitor = match visitor {
         Ok(visitor) => visitor,
-        Err(problem) => return refuse(&identity, &peer, request, problem),
+        Err(problem) => return refuse(&identity, &peer, request, None, problem),
     };
     let v2 = websocket::offers(request.headers(), V2);
     let served = identity.clone();

@@ -5,6 +5,7 @@
 mod ended;
 mod frames;
 mod keys;
+mod ready;
 mod streams;
 mod time;
 mod websocat;

@@ -27,7 +27,7 @@ impl Reordering {
             self.windows.rotate_right(1);
             self.windows[0] = 0.0;
         }
-        if step < 0.0 && step >= -MAX {
+        if (-MAX..0.0).contains(&step) {
             self.windows[0] = self.windows[0].max(-step);
         }
     }

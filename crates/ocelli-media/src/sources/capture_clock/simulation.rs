@@ -100,7 +100,7 @@ impl Scenario {
     }
 
     /// Returns the timestamp in seconds of a picture taken at `taken`.
-    fn stamp(&self, taken: f64, random: &mut Random, outliers: &mut Vec<u32>) -> f64 {
+    fn stamp(&self, taken: f64, random: &mut Random, outliers: &mut [u32]) -> f64 {
         let mut stamp = taken * self.rate;
         for (number, &(at, fault)) in self.faults.iter().enumerate() {
             if taken < at {

@@ -88,11 +88,11 @@ test('frames are sent only after ready, and at most at the maximum rate of the h
 });
 
 test('a repeated ready message does not increase the rate', async () => {
-  publisher();
-  last().receive(READY);
-  last().receive(READY);
+  createPublisher();
+  lastSocket().receive(READY);
+  lastSocket().receive(READY);
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(last().frames()).toBe(11);
+  expect(lastSocket().frames()).toBe(11);
 });
 
 test('no frame is sent while the previous one is still buffered', async () => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { test } from 'vitest';
 import { until } from './browser.ts';
-import { browser, freshPage, LOCAL, openHub, useBrowser } from './account.ts';
+import { browser, freshPage, LOCAL_SOURCES, openHub, useBrowser } from './account.ts';
 
 useBrowser();
 
@@ -69,7 +69,7 @@ const colourOf = (page: Page): Promise<string> =>
 test('an image shows the newest picture of a camera that has paused', async () => {
   const camera = await startCamera();
   try {
-    const hub = await openHub([`still=${camera.url}`], 0, LOCAL);
+    const hub = await openHub([`still=${camera.url}`], 0, LOCAL_SOURCES);
     const page = await freshPage(browser);
     await page.goto(`${hub.url}/health`);
     const pictures = new Map<string, Buffer>();

@@ -55,9 +55,11 @@ export function yRange(low: number, high: number, log: boolean): [number, number
   if (log) {
     if (!(high > 0)) return [1, 10];
     const bottom = low > 0 ? low : high / 1000;
-    return [10 ** Math.floor(Math.log10(bottom)), 10 ** Math.ceil(Math.log10(high * 1.0001))];
+    const from = 10 ** Math.floor(Math.log10(bottom || Number.MIN_VALUE));
+    const to = 10 ** Math.ceil(Math.log10(high * 1.0001));
+    return [Math.max(from, Number.MIN_VALUE), Math.min(to, Number.MAX_VALUE)];
   }
   if (!(high >= low)) return [0, 1];
-  const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
-  return [low - margin, high + margin];
+  const margin = high > low ? high * 0.06 - low * 0.06 : Math.abs(high) * 0.05 || 1;
+  return [Math.max(low - margin, -Number.MAX_VALUE), Math.min(high + margin, Number.MAX_VALUE)];
 }

@@ -1,7 +1,9 @@
 // The legend below a plot: each series with its colour, its newest value or the one under the cursor, and its actions.
-import { clockText } from './clock-time.ts';
+import { clockText, timeOn } from './clock-time.ts';
+import { strokeOf } from './colours.ts';
+import { sampleNear } from './cursor-sample.ts';
 import { formatValue } from './format-value.ts';
-import { isDashed } from './plot-styles.ts';
+import { MAX_SAMPLES } from './samples.ts';
 import type { PlotSeries } from './series-set.ts';
 
 export interface LegendRow {
@@ -21,11 +23,44 @@ export interface SeriesPermissions {
   readonly remove: boolean;
 }
 
+/** A remark on a series, shown while its text is not empty. */
+interface Mark {
+  readonly kind: string;
+  readonly title: string;
+  text(series: PlotSeries): string;
+}
+
+const MARKS: readonly Mark[] = [
+  {
+    kind: 'stopped',
+    title: 'The hub has received no sample for several of the series’ usual intervals',
+    text: ({ stoppedSince }) =>
+      stoppedSince === undefined ? '' : `stopped since ${timeOn(stoppedSince, Date.now())}`,
+  },
+  {
+    kind: 'clock',
+    title: 'The difference between the newest sample’s time and the hub’s clock when it arrived',
+    text: ({ clockOffset }) => (clockOffset === undefined ? '' : clockText(clockOffset)),
+  },
+  {
+    kind: 'missed',
+    title: 'Samples that the hub discarded before this page received them',
+    text: ({ missed }) => (missed === 0 ? '' : `${missed} missed`),
+  },
+  {
+    kind: 'thinned',
+    title: `This page holds up to ${MAX_SAMPLES.toLocaleString('en')} samples of a series. Of older ones it keeps the lowest and the highest of each few.`,
+    text: ({ samples, timed }) => {
+      if (samples.thinned === 0) return '';
+      return timed ? `thinned before ${timeOn(samples.x(samples.thinned), Date.now())}` : 'thinned';
+    },
+  },
+];
+
 interface Row {
+  readonly element: HTMLElement;
   readonly value: HTMLElement;
-  readonly missed: HTMLElement;
-  /** Shows that the source's clock is off. */
-  readonly clock: HTMLElement;
+  readonly marks: readonly (readonly [Mark, HTMLElement])[];
   readonly series: PlotSeries;
 }
 
@@ -52,18 +87,19 @@ export class Legend {
     this.element.replaceChildren(...rows.map((row) => this.#row(row, permissions)));
   }
 
-  /** Shows the value of each series at this x, or the newest one. */
-  update(at: number | undefined): void {
-    for (const { value, missed, clock, series } of this.#rows) {
+  /** Shows the value of each series within `tolerance` of this x, or the newest one. */
+  update(at: number | undefined, tolerance: number): void {
+    for (const { element, value, marks, series } of this.#rows) {
       const { samples, unit } = series;
-      const index = at === undefined ? samples.length - 1 : samples.nearest(at);
+      const index = at === undefined ? samples.length - 1 : sampleNear(samples, at, tolerance);
       const text = index === undefined || index < 0 ? '–' : formatValue(samples.y(index), unit);
       if (value.textContent !== text) value.textContent = text;
-      missed.hidden = series.missed === 0;
-      if (series.missed > 0) missed.textContent = `${series.missed} missed`;
-      const clockLabel = series.clockOffset === undefined ? '' : clockText(series.clockOffset);
-      if (clock.textContent !== clockLabel) clock.textContent = clockLabel;
-      clock.hidden = clockLabel === '';
+      element.classList.toggle('quiet', series.stoppedSince !== undefined);
+      for (const [mark, shown] of marks) {
+        const remark = mark.text(series);
+        if (shown.textContent !== remark) shown.textContent = remark;
+        shown.hidden = remark === '';
+      }
     }
   }
 
@@ -78,19 +114,22 @@ export class Legend {
     checkbox.addEventListener('change', () => this.#actions.show(series.id, checkbox.checked));
     const swatch = span('swatch');
     swatch.style.background = shown ? colour : 'transparent';
-    swatch.classList.toggle('dashed', isDashed(series.slot));
+    swatch.classList.add(strokeOf(series.slot));
     const name = span('name', series.name);
     name.title = series.name;
     label.append(checkbox, swatch, name);
-    const [value, missed, clock] = [span('value'), span('missed'), span('clock')];
-    missed.title = 'Samples that the hub discarded before this page received them';
-    clock.title = 'The difference between the newest sample’s time and the hub’s clock when it arrived';
-    missed.hidden = clock.hidden = true;
-    row.append(label, value, clock, missed);
+    const value = span('value');
+    const marks = MARKS.map((mark) => {
+      const element = span(mark.kind);
+      element.title = mark.title;
+      element.hidden = true;
+      return [mark, element] as const;
+    });
+    row.append(label, value, ...marks.map(([, element]) => element));
     if (permissions.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
     if (permissions.remove)
       row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
-    this.#rows.push({ value, missed, clock, series });
+    this.#rows.push({ element: row, value, marks, series });
     return row;
   }
 

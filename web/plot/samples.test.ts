@@ -77,28 +77,31 @@ describe('samples', () => {
       );
   };
 
-  it.each([true, false])('beyond the limit are thinned, and their extremes survive (sorted: %s)', (sorted) => {
-    const samples = new Samples(sorted);
-    const total = 5 * MAX_SAMPLES;
-    fill(samples, total, (x) => (x === 12_345 ? 1000 : x === 54_321 ? -1000 : x % 7));
-    expect(samples.length).toBeLessThanOrEqual(MAX_SAMPLES);
-    expect(samples.length).toBeGreaterThanOrEqual(MAX_SAMPLES * 0.7);
-    const { xs, ys } = samples.columns();
-    expect(xs.every((x, index) => index === 0 || x > (xs[index - 1] ?? 0))).toBe(true);
-    // The whole time is still there, and its extremes are at their times.
-    expect(samples.x(0)).toBeLessThan(10_000);
-    expect(xs[ys.indexOf(1000)]).toBe(12_345);
-    expect(xs[ys.indexOf(-1000)]).toBe(54_321);
-    // The newest samples are complete, and the thinned part is known.
-    const newest = MAX_SAMPLES / 4;
-    expect(samples.x(samples.length - newest)).toBe(total - newest);
-    expect(samples.thinned).toBeGreaterThan(0);
-    expect(samples.x(samples.thinned + 1) - samples.x(samples.thinned)).toBe(1);
-    expect(samples.x(samples.thinned - 10) - samples.x(samples.thinned - 20)).toBeGreaterThan(10);
-    // Older samples are coarser, but not much coarser than necessary.
-    const widest = xs.reduce((wide, x, index) => Math.max(wide, x - (xs[index - 1] ?? x)), 0);
-    expect(widest).toBeLessThan(200);
-  });
+  it.each([true, false])(
+    'beyond the limit are thinned, and their extremes survive (sorted: %s)',
+    (sorted) => {
+      const samples = new Samples(sorted);
+      const total = 5 * MAX_SAMPLES;
+      fill(samples, total, (x) => (x === 12_345 ? 1000 : x === 54_321 ? -1000 : x % 7));
+      expect(samples.length).toBeLessThanOrEqual(MAX_SAMPLES);
+      expect(samples.length).toBeGreaterThanOrEqual(MAX_SAMPLES * 0.7);
+      const { xs, ys } = samples.columns();
+      expect(xs.every((x, index) => index === 0 || x > (xs[index - 1] ?? 0))).toBe(true);
+      // The whole time is still there, and its extremes are at their times.
+      expect(samples.x(0)).toBeLessThan(10_000);
+      expect(xs[ys.indexOf(1000)]).toBe(12_345);
+      expect(xs[ys.indexOf(-1000)]).toBe(54_321);
+      // The newest samples are complete, and the thinned part is known.
+      const newest = MAX_SAMPLES / 4;
+      expect(samples.x(samples.length - newest)).toBe(total - newest);
+      expect(samples.thinned).toBeGreaterThan(0);
+      expect(samples.x(samples.thinned + 1) - samples.x(samples.thinned)).toBe(1);
+      expect(samples.x(samples.thinned - 10) - samples.x(samples.thinned - 20)).toBeGreaterThan(10);
+      // Older samples are coarser, but not much coarser than necessary.
+      const widest = xs.reduce((wide, x, index) => Math.max(wide, x - (xs[index - 1] ?? x)), 0);
+      expect(widest).toBeLessThan(200);
+    },
+  );
 
   it('that are late may fall between thinned ones', () => {
     const samples = new Samples(true);
@@ -111,7 +114,9 @@ describe('samples', () => {
     ]);
     expect(samples.length).toBe(length + 3);
     expect(samples.thinned).toBe(thinned + 2);
-    expect([0.5, 5000.5, MAX_SAMPLES * 2 - 0.5].map((x) => samples.y(samples.lowerBound(x)))).toEqual([2, 3, 1]);
+    expect([0.5, 5000.5, MAX_SAMPLES * 2 - 0.5].map((x) => samples.y(samples.lowerBound(x)))).toEqual([
+      2, 3, 1,
+    ]);
     fill(samples, MAX_SAMPLES, (x) => x % 5);
     expect(samples.length).toBeLessThanOrEqual(MAX_SAMPLES);
     const { xs } = samples.columns();

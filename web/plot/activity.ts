@@ -15,8 +15,8 @@ const BURST = 1000;
 export class Activity {
   /** When the hub received the newest sample, by its clock; `undefined` if unknown. */
   receivedAt: number | undefined;
-  /** The x of the sample that arrived last. */
-  newestX = NaN;
+  /** The sample that arrived last. A source's clock may have been ahead before, so it need not have the greatest x. */
+  newest: readonly [number, number] | undefined;
   #arrivedAt: number | undefined;
   readonly #gaps: number[] = [];
 

@@ -202,7 +202,7 @@ export class ChartView {
     if (xy || span === undefined || series.length === 0) return undefined;
     const followed = series.map(({ samples, activity, stoppedSince }) => ({
       last: samples.x(samples.length - 1),
-      newest: activity.newestX,
+      newest: activity.newest?.[0] ?? NaN,
       stopped: stoppedSince !== undefined,
     }));
     return Math.max(

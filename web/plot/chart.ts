@@ -5,7 +5,7 @@ import { axisMapping, drawByColumns, drawInOrder, position, visible } from './dr
 import { linearTicks, logTicks, type Ticks } from './number-axis.ts';
 import { dashOf, lineColour } from './colours.ts';
 import type { PlotSeries } from './series-set.ts';
-import { timeLabels, timeLabelWidth } from './time-axis.ts';
+import { TIME_INCREMENTS, timeLabels, timeLabelWidth } from './time-axis.ts';
 import type { Range } from './window.ts';
 
 export interface ChartStyle {
@@ -50,7 +50,7 @@ export function scalesAndAxes(
     stroke: ink,
     grid,
     ticks,
-    ...(xy ? numberAxis('x', ranges, false, 70) : { values: labels, space }),
+    ...(xy ? numberAxis('x', ranges, false, 70) : { values: labels, space, incrs: [...TIME_INCREMENTS] }),
   };
   const maxAxes = width < NARROW ? 1 : MAX_Y_AXES;
   const axes = [xAxis];

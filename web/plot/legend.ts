@@ -90,15 +90,17 @@ export class Legend {
   /** Shows the value of each series within `tolerance` of this x, or the newest one. */
   update(at: number | undefined, tolerance: number): void {
     for (const { element, value, marks, series } of this.#rows) {
-      const { samples, unit } = series;
-      const index = at === undefined ? samples.length - 1 : sampleNear(samples, at, tolerance);
-      const text = index === undefined || index < 0 ? '–' : formatValue(samples.y(index), unit);
+      const { samples, unit, activity } = series;
+      const index = at === undefined ? undefined : sampleNear(samples, at, tolerance);
+      const newest = at === undefined ? activity.newest?.[1] : undefined;
+      const shown = index === undefined ? newest : samples.y(index);
+      const text = shown === undefined ? '–' : formatValue(shown, unit);
       if (value.textContent !== text) value.textContent = text;
       element.classList.toggle('quiet', series.stoppedSince !== undefined);
-      for (const [mark, shown] of marks) {
+      for (const [mark, shownMark] of marks) {
         const remark = mark.text(series);
-        if (shown.textContent !== remark) shown.textContent = remark;
-        shown.hidden = remark === '';
+        if (shownMark.textContent !== remark) shownMark.textContent = remark;
+        shownMark.hidden = remark === '';
       }
     }
   }

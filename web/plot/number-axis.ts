@@ -31,10 +31,10 @@ export function linearTicks(min: number, max: number, count: number): Ticks {
 /** Returns at most about `count` powers of ten from `min` to `max`, or their multiples if few fit. */
 export function logTicks(min: number, max: number, count: number): Ticks {
   const [low, high] = [Math.ceil(Math.log10(min) - 1e-9), Math.floor(Math.log10(max) + 1e-9)];
-  const stride = Math.max(1, Math.ceil((high - low + 1) / Math.max(1, count)));
+  const stride = Math.max(1, niceStep(low, high, Math.max(1, count)));
   const multiples = (high - low + 1) * 3 <= count ? [1, 2, 5] : [1];
   const values: number[] = [];
-  for (let exponent = low; exponent <= high; exponent += stride)
+  for (let exponent = Math.ceil(low / stride) * stride; exponent <= high; exponent += stride)
     for (const multiple of multiples) {
       // A parsed number is exact; a computed power may not be.
       const value = Number(`${multiple}e${exponent}`);

@@ -93,14 +93,15 @@ export class SeriesSet {
 
   /** Notes when the samples of a part arrived. */
   #note(series: PlotSeries, part: SeriesPart, isHistory: boolean, isComplete: boolean, now: number): void {
-    const newest = part.points.at(-1)?.[0];
+    const newest = part.points.at(-1);
     if (newest === undefined) return;
     const { activity, timed } = series;
-    activity.newestX = newest;
-    if (timed && Math.abs(newest) <= MAX_TIME) {
+    const [x] = newest;
+    activity.newest = newest;
+    if (timed && Math.abs(x) <= MAX_TIME) {
       // The offset is that of the series' newest sample, which an incomplete message may not have.
       if (isComplete || part.clockOffset === undefined) {
-        activity.receivedAt = newest - (part.clockOffset ?? 0);
+        activity.receivedAt = x - (part.clockOffset ?? 0);
         this.#clock.observe(activity.receivedAt, now, isHistory);
       }
     } else if (!isHistory) {

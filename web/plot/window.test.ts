@@ -36,7 +36,8 @@ describe('the shown range', () => {
     xy.zoom({ min: -MAX_VALUE, max: MAX_VALUE }, 0.5, 0);
     expect(xy.range(0, 1)).toEqual({ min: -MAX_VALUE / 2, max: MAX_VALUE / 2 });
     xy.zoom({ min: 1e-300, max: 3e-300 }, 0.5, 2e-300);
-    expect(xy.range(0, 1)).toEqual({ min: 1.5e-300, max: 2.5e-300 });
+    expect(xy.range(0, 1).min / 1.5e-300).toBeCloseTo(1);
+    expect(xy.range(0, 1).max / 2.5e-300).toBeCloseTo(1);
   });
 
   it('has a margin above and below, and ends at powers of ten on a log scale', () => {

@@ -5,8 +5,8 @@ export interface Range {
   readonly max: number;
 }
 
-/** The greatest time that a Date can represent, in ms. */
-export const MAX_TIME = 8.64e15;
+/** The greatest time that can be shown, in ms. A Date ends at 8.64e15; ticks beside the range must be within that. */
+export const MAX_TIME = 8e15;
 /** The minimum width of the range, relative to its position. Doubles are not more precise. */
 const MIN_WIDTH = 1e-15;
 

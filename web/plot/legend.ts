@@ -1,9 +1,8 @@
 // The legend below a plot: each series with its colour, its newest value or the one under the cursor, and its actions.
-import { clockText, timeOn } from './clock-time.ts';
 import { strokeOf } from './colours.ts';
 import { sampleNear } from './cursor-sample.ts';
 import { formatValue } from './format-value.ts';
-import { MAX_SAMPLES } from './samples.ts';
+import { MARKS, type Mark } from './legend-marks.ts';
 import type { PlotSeries } from './series-set.ts';
 
 export interface LegendRow {
@@ -22,40 +21,6 @@ export interface SeriesPermissions {
   readonly write: boolean;
   readonly remove: boolean;
 }
-
-/** A remark on a series, shown while its text is not empty. */
-interface Mark {
-  readonly kind: string;
-  readonly title: string;
-  text(series: PlotSeries): string;
-}
-
-const MARKS: readonly Mark[] = [
-  {
-    kind: 'stopped',
-    title: 'The hub has received no sample for several of the series’ usual intervals',
-    text: ({ stoppedSince }) =>
-      stoppedSince === undefined ? '' : `stopped since ${timeOn(stoppedSince, Date.now())}`,
-  },
-  {
-    kind: 'clock',
-    title: 'The difference between the newest sample’s time and the hub’s clock when it arrived',
-    text: ({ clockOffset }) => (clockOffset === undefined ? '' : clockText(clockOffset)),
-  },
-  {
-    kind: 'missed',
-    title: 'Samples that the hub discarded before this page received them',
-    text: ({ missed }) => (missed === 0 ? '' : `${missed} missed`),
-  },
-  {
-    kind: 'thinned',
-    title: `This page holds up to ${MAX_SAMPLES.toLocaleString('en')} samples of a series. Of older ones it keeps the lowest and the highest of each few.`,
-    text: ({ samples, timed }) => {
-      if (samples.thinned === 0) return '';
-      return timed ? `thinned before ${timeOn(samples.x(samples.thinned), Date.now())}` : 'thinned';
-    },
-  },
-];
 
 interface Row {
   readonly element: HTMLElement;
@@ -89,6 +54,7 @@ export class Legend {
 
   /** Shows the value of each series within `tolerance` of this x, or the newest one. */
   update(at: number | undefined, tolerance: number): void {
+    const now = Date.now();
     for (const { element, value, marks, series } of this.#rows) {
       const { samples, unit, activity } = series;
       const index = at === undefined ? undefined : sampleNear(samples, at, tolerance);
@@ -98,7 +64,7 @@ export class Legend {
       if (value.textContent !== text) value.textContent = text;
       element.classList.toggle('quiet', series.stoppedSince !== undefined);
       for (const [mark, shownMark] of marks) {
-        const remark = mark.text(series);
+        const remark = mark.text(series, now);
         if (shownMark.textContent !== remark) shownMark.textContent = remark;
         shownMark.hidden = remark === '';
       }

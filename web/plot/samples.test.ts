@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { MAX_SAMPLES, Samples } from './samples.ts';
 
-const filled = (sorted: boolean, points: readonly (readonly [number, number])[]): Samples => {
+const samplesOf = (sorted: boolean, points: readonly (readonly [number, number])[]): Samples => {
   const samples = new Samples(sorted);
   samples.add(points);
   return samples;
@@ -9,7 +9,7 @@ const filled = (sorted: boolean, points: readonly (readonly [number, number])[])
 
 describe('samples', () => {
   it('of a time series are sorted by time', () => {
-    const samples = filled(true, [
+    const samples = samplesOf(true, [
       [1, 10],
       [3, 30],
       [2, 20],
@@ -21,7 +21,7 @@ describe('samples', () => {
   });
 
   it('of other series keep their order of arrival', () => {
-    const samples = filled(false, [
+    const samples = samplesOf(false, [
       [3, 1],
       [1, 2],
       [2, 3],
@@ -31,7 +31,7 @@ describe('samples', () => {
   });
 
   it('are found by the nearest x', () => {
-    const samples = filled(true, [
+    const samples = samplesOf(true, [
       [0, 0],
       [10, 1],
       [20, 2],

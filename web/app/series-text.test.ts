@@ -1,12 +1,21 @@
 import { expect, test } from 'vitest';
 import { clockText } from '../plot/clock-time.ts';
-import { invalidLinesText, seriesSummary, warnings } from './series-text.ts';
+import {
+  invalidLinesText,
+  seriesSummary,
+  sourceName,
+  sourceProblems,
+  sourceSummary,
+  warnings,
+  xUnitHint,
+} from './series-text.ts';
 
 const NOW = 1_700_000_000_000;
 const SERIES = {
   id: 1,
   name: 'temp',
   unit: '°C',
+  timed: true,
   points: 1234,
   newest: [NOW, 21.5],
   lastAt: NOW,
@@ -55,4 +64,48 @@ test('every fault produces a warning, and a healthy status produces none', () =>
   expect(warnings({ ...healthy, fileFault: 'the disk is full' })[0]).toContain('the disk is full');
   expect(warnings({ ...healthy, series: 10_000 })[0]).toContain('10000');
   expect(warnings({ ...healthy, dropped: 2 })[0]).toContain('2 measurements');
+});
+
+test('a series whose x looks like a time in another unit has a hint', () => {
+  expect(xUnitHint(SERIES)).toBe('');
+  expect(xUnitHint({ timed: false, newest: null })).toBe('');
+  expect(xUnitHint({ timed: false, newest: [0.5, 1] })).toBe('');
+  expect(xUnitHint({ timed: false, newest: [NOW / 1000, 1] })).toBe(
+    'The x values of this series look like seconds since 1970, so it is an X-Y series. To get a time axis, send milliseconds (x × 1000) under a new name, or delete the series first.',
+  );
+});
+
+const SOURCE = {
+  id: 1,
+  name: 'temp',
+  from: '10.0.0.7:51234',
+  since: NOW,
+  points: 3,
+  malformed: 0,
+  lastMalformed: null,
+  endedAt: NOW,
+  ended: 'the source closed the connection',
+} as const;
+
+test('a source is described with the reason why it ended', () => {
+  expect(sourceSummary(SOURCE)).toMatch(
+    /^3 samples · since .* · ended .*: the source closed the connection$/,
+  );
+  expect(sourceProblems(SOURCE)).toEqual([]);
+  expect(sourceSummary({ ...SOURCE, endedAt: null, ended: null })).not.toContain('ended');
+  expect(sourceName({ ...SOURCE, name: null })).toBe('a deleted series');
+});
+
+test('a source of which every line was invalid is not one of a deleted series, and has its reason', () => {
+  const ended = 'none of its lines was a sample; a line must be “x y”, two numbers';
+  const source = { ...SOURCE, points: 0, malformed: 2, lastMalformed: 'warm', ended };
+  expect(sourceName(source)).toBe('temp');
+  expect(sourceName({ ...source, name: null })).toBe('no series');
+  expect(sourceSummary(source)).toMatch(/^0 samples · since .* · ended [^:]*:\d\d[^:]*$/);
+  expect(sourceProblems(source)).toEqual([
+    'None of its lines was a sample; a line must be “x y”, two numbers',
+    '2 invalid lines were skipped, the last one: “warm”',
+  ]);
+  // While it is connected, only the lines are known.
+  expect(sourceProblems({ ...source, endedAt: null, ended: null })).toHaveLength(1);
 });

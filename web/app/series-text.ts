@@ -2,6 +2,7 @@
 import type { Series, SeriesSource, SeriesStatus } from './shapes.ts';
 import { clockText } from '../plot/clock-time.ts';
 import { formatValue } from '../plot/format-value.ts';
+import { xUnit, xUnitText } from '../plot/x-unit.ts';
 import { ago, formatTime } from './wording.ts';
 
 /** Smaller clock offsets in ms are not shown: sources that write whole seconds appear to be off by up to 1 s. */
@@ -32,11 +33,35 @@ export function seriesSummary(series: Series, now: number): string {
   return parts.join(' · ');
 }
 
-export function sourceSummary({ points, since, ended, endedAt }: SeriesSource): string {
+/** Explains why a series with times in another unit than ms is an X-Y series; empty for any other series. */
+export function xUnitHint({ timed, newest }: Pick<Series, 'timed' | 'newest'>): string {
+  const unit = timed || newest === null ? undefined : xUnit(newest[0]);
+  return unit === undefined ? '' : xUnitText(unit);
+}
+
+/** Returns the name of a source's series. A source that has sent no valid sample may not have a series. */
+export function sourceName({ name, points }: Pick<SeriesSource, 'name' | 'points'>): string {
+  return name ?? (points === 0 ? 'no series' : 'a deleted series');
+}
+
+export function sourceSummary(source: SeriesSource): string {
+  const { points, since, ended, endedAt } = source;
   const parts = [pluralize(points, 'sample', 'samples'), `since ${formatTime(since)}`];
-  if (endedAt !== null) parts.push(`ended ${formatTime(endedAt)}: ${ended ?? ''}`);
+  if (endedAt !== null) {
+    const reason = points === 0 || ended === null ? '' : `: ${ended}`;
+    parts.push(`ended ${formatTime(endedAt)}${reason}`);
+  }
   return parts.join(' · ');
 }
+
+/** Returns what went wrong with a source, as sentences; empty if nothing did. */
+export function sourceProblems(source: SeriesSource): string[] {
+  const { points, ended } = source;
+  const reason = points === 0 && ended !== null ? asSentence(ended) : '';
+  return [reason, invalidLinesText(source)].filter((text) => text !== '');
+}
+
+const asSentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 /** Returns a warning for each fault of the telemetry. */
 export function warnings({ ports, fileFault, series, maxSeries, dropped }: SeriesStatus): string[] {

@@ -194,6 +194,8 @@ export interface Series {
   readonly id: number;
   readonly name: string;
   readonly unit: string | null;
+  /** Whether x is a time, in ms since the epoch. */
+  readonly timed: boolean;
   readonly points: number;
   readonly newest: readonly [number, number] | null;
   /** When the newest sample arrived, in ms since the epoch. */
@@ -208,6 +210,7 @@ export interface Series {
 /** A current or past source of a series. */
 export interface SeriesSource {
   readonly id: number;
+  /** The name of its series; null if the series was deleted, or was never created. */
   readonly name: string | null;
   readonly from: string;
   readonly since: number;

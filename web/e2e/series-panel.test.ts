@@ -37,6 +37,20 @@ describe('the Series panel', () => {
       await sources.getByText('127.0.0.1:').waitFor();
       expect(await axeFindings(page)).toEqual([]);
 
+      // A source of which no line is valid has not written to a series, and its problem is shown.
+      const broken = source(port, 'broken');
+      broken.write('21.5 °C\n');
+      broken.end();
+      const brokenRow = sources.getByRole('listitem').filter({ hasText: '“21.5 °C”' });
+      await brokenRow.getByText('1 invalid line was skipped').waitFor();
+      await brokenRow.getByText('ended', { exact: true }).waitFor();
+      expect(await brokenRow.innerText()).not.toContain('a deleted series');
+
+      source(port, 'in seconds').write(`${Math.floor(Date.now() / 1000)} 1\n`);
+      const inSeconds = list.getByRole('listitem').filter({ hasText: 'in seconds' });
+      await inSeconds.getByText(/look like seconds since 1970.*send milliseconds/).waitFor();
+      expect(await axeFindings(page)).toEqual([]);
+
       await page.getByRole('link', { name: 'Edit boiler' }).click();
       await page.getByLabel('Name').fill('heating');
       await page.getByLabel('Unit').fill('°C');
@@ -45,11 +59,16 @@ describe('the Series panel', () => {
       send(`${Date.now()} 62\n`);
       await list.getByText('2 samples · newest 62 °C').waitFor();
       running.netcats.pop()?.kill();
-      await sources.getByText(/ended .*: /).waitFor();
+      await sources.getByText(/^heating · 2 samples · since .* · ended .*: /).waitFor();
 
       await page.getByRole('button', { name: 'Delete heating' }).click();
       const dialog = page.getByRole('dialog', { name: 'Delete “heating”?' });
       await dialog.getByRole('button', { name: 'Delete series' }).click();
+      await page.getByRole('button', { name: 'Delete in seconds' }).click();
+      await page
+        .getByRole('dialog', { name: 'Delete “in seconds”?' })
+        .getByRole('button', { name: 'Delete series' })
+        .click();
       await page.getByText('No series yet').waitFor();
       const viewer = await invite(page, browser, hub, 'vic', 'viewer');
       source(port, 'visible').write(`${Date.now()} 1\n`);

@@ -1,11 +1,12 @@
 // The chart of a plot: creates the uPlot instance for the shown series, redraws it with the selected x range, and
 // reports the cursor. It does not access the hub.
 import uPlot from 'uplot';
-import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts';
+import { scaleOf, scalesAndAxes, strokeLine, UNIT, type ChartStyle } from './chart.ts';
 import { visible } from './draw-line.ts';
 import { watchGestures } from './gestures.ts';
+import { liveEdge } from './live-edge.ts';
 import type { PlotSeries } from './series-set.ts';
-import { ViewWindow, yRange, type Range } from './window.ts';
+import { MAX_TIME, ViewWindow, yRange, type Range } from './window.ts';
 
 export interface ChartViewListener {
   /** A redraw is complete. */
@@ -16,6 +17,8 @@ export interface ChartViewListener {
   cursorAt(x: number | undefined): void;
   /** A gesture requests the newest samples. */
   showNewest(): void;
+  /** Returns when the hub received the newest sample, by its clock. */
+  receivedAt(): number | undefined;
 }
 
 export class ChartView {
@@ -29,6 +32,8 @@ export class ChartView {
   #style: ChartStyle | undefined;
   #series: readonly PlotSeries[] = [];
   #range: Range | undefined;
+  /** The shown range of each scale. */
+  readonly #ranges = new Map<string, Range>();
   #cursor: number | undefined;
 
   constructor(listener: ChartViewListener, resized: () => void) {
@@ -39,7 +44,7 @@ export class ChartView {
       zoom: (factor, clientX) => {
         const plot = this.#plot;
         if (!plot) return;
-        const around = plot.posToVal(clientX - plot.over.getBoundingClientRect().left, 'x');
+        const around = this.#xAt(plot, clientX - plot.over.getBoundingClientRect().left);
         this.move((shown) => this.window.zoom(shown, factor, around));
       },
       pan: (pixels) => {
@@ -99,19 +104,22 @@ export class ChartView {
     if (!plot || !style) return;
     const { width, height } = this.#size();
     if (plot.width !== width || plot.height !== height) plot.setSize({ width, height });
-    const [min, max] = this.#extent(style);
-    const range = this.window.range(min, max, style.xy);
-    this.#range = range;
-    const scales = this.#yExtents(range, style);
+    this.#updateRanges(style);
     plot.batch(() => {
       plot.setData(this.#columns(), false);
-      plot.setScale('x', range);
-      for (const [scale, [low, high]] of scales) {
-        const [bottom, top] = yRange(low, high, style.log);
-        plot.setScale(scale, { min: bottom, max: top });
-      }
+      plot.setScale('x', style.xy ? UNIT : (this.#range ?? UNIT));
+      for (const scale of this.#ranges.keys()) if (scale !== 'x') plot.setScale(scale, UNIT);
+      // Scales of numbers never change for uPlot, but their labels do.
+      plot.redraw(false, true);
     });
     this.#listener.shown();
+  }
+
+  /** The distance in x of a number of CSS pixels. */
+  widthOf(pixels: number): number {
+    const { min, max } = this.#range ?? UNIT;
+    const fraction = pixels / Math.max(1, this.#plot?.over.clientWidth ?? 1);
+    return max * fraction - min * fraction;
   }
 
   /** Returns the drawn y values of a series. */
@@ -123,7 +131,7 @@ export class ChartView {
   }
 
   #build(style: ChartStyle): uPlot {
-    const { scales, axes } = scalesAndAxes(this.#series, style, this.#size().width);
+    const { scales, axes } = scalesAndAxes(this.#series, style, this.#size().width, this.#ranges);
     const lines = this.#series.map((series) => ({
       label: series.name,
       auto: false,
@@ -132,10 +140,12 @@ export class ChartView {
         { scale: scaleOf(series, style), auto: false },
       ],
       paths: (plot: uPlot) => {
-        strokeLine(plot, series, style, this.#range);
+        strokeLine(plot, series, style, this.#ranges);
         return null;
       },
     }));
+    this.#ranges.clear();
+    this.#updateRanges(style);
     const options = {
       mode: 2,
       ms: 1,
@@ -170,6 +180,35 @@ export class ChartView {
   #size(): { width: number; height: number } {
     const { clientWidth, clientHeight } = this.element;
     return { width: Math.max(80, clientWidth), height: Math.max(80, clientHeight) };
+  }
+
+  /** Selects the shown x range, and the y ranges of the samples in it. */
+  #updateRanges(style: ChartStyle): void {
+    const [min, max] = this.#extent(style);
+    this.window.limit = style.xy ? Number.MAX_VALUE : MAX_TIME;
+    const range = this.window.range(min, this.#newest(style) ?? max, style.xy);
+    this.#range = range;
+    this.#ranges.set('x', range);
+    for (const [scale, [low, high]] of this.#yExtents(range, style)) {
+      const [bottom, top] = yRange(low, high, style.log);
+      this.#ranges.set(scale, { min: bottom, max: top });
+    }
+  }
+
+  /** Returns the newest time to show, if the plot shows a span of newest samples. */
+  #newest({ xy }: ChartStyle): number | undefined {
+    const { span } = this.window;
+    const series = this.#series.filter(({ samples }) => samples.length > 0);
+    if (xy || span === undefined || series.length === 0) return undefined;
+    const followed = series.map(({ samples, activity, stoppedSince }) => ({
+      last: samples.x(samples.length - 1),
+      newest: activity.newest?.[0] ?? NaN,
+      stopped: stoppedSince !== undefined,
+    }));
+    return Math.max(
+      -MAX_TIME + span,
+      Math.min(MAX_TIME, liveEdge(followed, this.#listener.receivedAt(), span)),
+    );
   }
 
   /** Returns the lowest and the highest y of each scale within the range. */
@@ -207,13 +246,21 @@ export class ChartView {
       }
     }
     if (min > max) return xy ? [0, 1] : [Date.now() - 60_000, Date.now()];
-    const padding = xy ? (max - min) * 0.04 : 0;
-    return [min - padding, max + padding];
+    const padding = xy ? max * 0.04 - min * 0.04 : 0;
+    const limit = xy ? Number.MAX_VALUE : MAX_TIME;
+    return [Math.max(min - padding, -limit), Math.min(max + padding, limit)];
+  }
+
+  /** Returns the x at this position in CSS pixels. */
+  #xAt(plot: uPlot, left: number): number {
+    const value = plot.posToVal(left, 'x');
+    const { min, max } = this.#range ?? UNIT;
+    return this.#style?.xy === true ? min * (1 - value) + max * value : value;
   }
 
   #handleCursor(plot: uPlot): void {
     const left = plot.cursor.left ?? -1;
-    const x = left >= 0 ? plot.posToVal(left, 'x') : undefined;
+    const x = left >= 0 ? this.#xAt(plot, left) : undefined;
     if (x === this.#cursor) return;
     this.#cursor = x;
     this.#listener.cursorAt(x);
@@ -222,7 +269,7 @@ export class ChartView {
   #handleSelection(plot: uPlot): void {
     const { left, width } = plot.select;
     if (width < 5) return;
-    this.window.select({ min: plot.posToVal(left, 'x'), max: plot.posToVal(left + width, 'x') });
+    this.window.select({ min: this.#xAt(plot, left), max: this.#xAt(plot, left + width) });
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     this.redraw();
   }

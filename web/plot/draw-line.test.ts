@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { linearMapping, drawByColumns, drawInOrder, visible, type Path } from './draw-line.ts';
+import { axisMapping, drawByColumns, drawInOrder, position, visible, type Path } from './draw-line.ts';
 import { Samples } from './samples.ts';
 
 class RecordedPath implements Path {
@@ -14,7 +14,10 @@ class RecordedPath implements Path {
   }
 }
 
-const mapping = (xScale: number, log = false) => ({ xOffset: 0, xScale, yOffset: 0, yScale: 1, log });
+const mapping = (xScale: number, log = false) => ({
+  x: axisMapping(0, 1, 0, xScale),
+  y: log ? axisMapping(1, 10, 0, 1, true) : axisMapping(0, 1, 0, 1),
+});
 
 function series(ys: readonly number[]): Samples {
   const samples = new Samples(true);
@@ -61,10 +64,34 @@ describe('a line', () => {
     }
   });
 
-  it('is mapped to the axes', () => {
-    const [offset, scale] = linearMapping(100, 10, 200, 60);
-    expect([offset + scale * 100, offset + scale * 200]).toEqual([10, 60]);
-    expect(linearMapping(5, 7, 5, 7)).toEqual([7, 0]);
+  it('is mapped to the axes, whatever their magnitude', () => {
+    const { MAX_VALUE, MIN_VALUE } = Number;
+    for (const [min, middle, max] of [
+      [100, 150, 200],
+      [-MAX_VALUE, 0, MAX_VALUE],
+      [1e300, 1.5e300, 2e300],
+      [1e-300, 2e-300, 3e-300],
+      [MIN_VALUE, 3 * MIN_VALUE, 5 * MIN_VALUE],
+      [1.7e12, 1.7e12 + 0.5, 1.7e12 + 1],
+    ] as const)
+      expect([min, middle, max].map((value) => position(axisMapping(min, max, 10, 60), value))).toEqual([
+        10, 35, 60,
+      ]);
+    const log = axisMapping(1e-300, 1e300, 0, 600, true);
+    expect([1e-300, 1, 1e300].map((value) => Math.round(position(log, value)))).toEqual([0, 300, 600]);
+    expect(position(axisMapping(5, 5, 7, 9), 5)).toBe(7);
+  });
+
+  it('of an X-Y series has one point per half pixel', () => {
+    const samples = new Samples(false);
+    samples.add(
+      Array.from({ length: 100_000 }, (_, index) => [Math.cos(index / 1e4), Math.sin(index / 1e4)]),
+    );
+    const path = new RecordedPath();
+    drawInOrder(samples, { x: axisMapping(-1, 1, 0, 100), y: axisMapping(-1, 1, 0, 100) }, path);
+    expect(path.points.length).toBeLessThan(2 * 2 * Math.PI * 10 * 50);
+    expect(Math.max(...path.points.map(([x]) => x))).toBeGreaterThan(99.4);
+    expect(Math.min(...path.points.map(([, y]) => y))).toBeLessThan(0.6);
   });
 
   it('starts and ends one sample beyond the shown range', () => {

@@ -2,14 +2,23 @@
 // result looks the same, and the cost of a million samples is limited by the number of columns.
 import type { Samples } from './samples.ts';
 
-/** The mapping from values to canvas positions: `offset + scale * value`. On a log scale, y is its logarithm. */
-export interface Mapping {
-  readonly xOffset: number;
-  readonly xScale: number;
-  readonly yOffset: number;
-  readonly yScale: number;
-  /** A log scale cannot show values of 0 or less. */
+/**
+ * The mapping from values to canvas positions along one axis, for any finite values: the width of a range may exceed the
+ * largest number, so values are multiplied by `factor` first.
+ */
+export interface AxisMapping {
+  readonly factor: number;
+  readonly start: number;
+  readonly width: number;
+  readonly offset: number;
+  readonly length: number;
+  /** Whether `start` and `width` are logarithms. A log scale cannot show values of 0 or less. */
   readonly log: boolean;
+}
+
+export interface Mapping {
+  readonly x: AxisMapping;
+  readonly y: AxisMapping;
 }
 
 export interface Path {
@@ -17,10 +26,19 @@ export interface Path {
   lineTo(x: number, y: number): void;
 }
 
-/** Returns the offset and the scale of an axis, calculated from the positions of two values. */
-export function linearMapping(value: number, at: number, other: number, otherAt: number): [number, number] {
-  const scale = other === value ? 0 : (otherAt - at) / (other - value);
-  return [at - scale * value, scale];
+/** Returns the mapping from `min` to `max` to the positions from `at` to `end`. */
+export function axisMapping(min: number, max: number, at: number, end: number, log = false): AxisMapping {
+  const [low, high] = log ? [Math.log10(min), Math.log10(max)] : [min, max];
+  const factor = high - low === Infinity ? 0.5 : 1;
+  const start = low * factor;
+  const width = high * factor - start;
+  // A range without width is drawn at its start.
+  return { factor, start, width: width || 1, offset: at, length: width === 0 ? 0 : end - at, log };
+}
+
+/** Returns the position of a value. On a log scale, the value must be greater than 0. */
+export function position({ factor, start, width, offset, length, log }: AxisMapping, value: number): number {
+  return offset + length * (((log ? Math.log10(value) : value) * factor - start) / width);
 }
 
 /** Returns the range of samples to draw: those in the x range, and one beyond on either side. */
@@ -40,7 +58,7 @@ export function drawByColumns(
   path: Path,
 ): number {
   const { xs, ys } = samples.columns();
-  const { xOffset, xScale, yOffset, yScale, log } = mapping;
+  const { x: across, y: up } = mapping;
   let points = 0;
   let started = false;
   let column = NaN;
@@ -63,17 +81,14 @@ export function drawByColumns(
     column = NaN;
   };
   for (let index = from; index < to; index++) {
-    let value = ys[index] ?? NaN;
-    if (log) {
-      if (!(value > 0)) {
-        finish();
-        started = false;
-        continue;
-      }
-      value = Math.log10(value);
+    const value = ys[index] ?? NaN;
+    if (up.log && !(value > 0)) {
+      finish();
+      started = false;
+      continue;
     }
-    const x = Math.round(xOffset + xScale * (xs[index] ?? NaN));
-    const y = yOffset + yScale * value;
+    const x = Math.round(position(across, xs[index] ?? NaN));
+    const y = position(up, value);
     if (x !== column) {
       finish();
       column = x;
@@ -88,22 +103,28 @@ export function drawByColumns(
   return points;
 }
 
-/** Draws samples in order of arrival. Returns the number of points drawn. */
+/**
+ * Draws samples in order of arrival, without those that are less than half a pixel from the last drawn one. Returns the
+ * number of points drawn.
+ */
 export function drawInOrder(samples: Samples, mapping: Mapping, path: Path): number {
   const { xs, ys } = samples.columns();
   let started = false;
   let points = 0;
+  let [lastX, lastY] = [NaN, NaN];
   for (let index = 0; index < xs.length; index++) {
     const value = ys[index] ?? NaN;
-    if (mapping.log && !(value > 0)) {
+    if (mapping.y.log && !(value > 0)) {
       started = false;
       continue;
     }
-    const x = mapping.xOffset + mapping.xScale * (xs[index] ?? NaN);
-    const y = mapping.yOffset + mapping.yScale * (mapping.log ? Math.log10(value) : value);
+    const x = position(mapping.x, xs[index] ?? NaN);
+    const y = position(mapping.y, value);
+    if (started && Math.abs(x - lastX) < 0.5 && Math.abs(y - lastY) < 0.5) continue;
     if (started) path.lineTo(x, y);
     else path.moveTo(x, y);
     started = true;
+    [lastX, lastY] = [x, y];
     points++;
   }
   return points;

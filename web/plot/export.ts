@@ -1,16 +1,18 @@
 // Exports the shown samples as a CSV file for spreadsheets.
 import type { PlotSeries } from './series-set.ts';
-import type { Range } from './window.ts';
+import { MAX_TIME, type Range } from './window.ts';
+
+type Exported = Pick<PlotSeries, 'name' | 'unit' | 'samples' | 'timed'>;
 
 /** Returns the samples in the range as CSV, one per line: series, unit, x, x as an ISO time, y. */
-export function toCsv(series: readonly PlotSeries[], range: Range): string {
+export function toCsv(series: readonly Exported[], range: Range): string {
   const lines = ['series,unit,x,time,y'];
   for (const { name, unit, samples, timed } of series) {
     const prefix = `${quoteCell(name)},${quoteCell(unit ?? '')}`;
     for (let index = 0; index < samples.length; index++) {
       const x = samples.x(index);
       if (x < range.min || x > range.max) continue;
-      const time = timed ? new Date(x).toISOString() : '';
+      const time = timed && Math.abs(x) <= MAX_TIME ? new Date(x).toISOString() : '';
       lines.push(`${prefix},${x},${time},${samples.y(index)}`);
     }
   }

@@ -1,7 +1,8 @@
 // The legend below a plot: each series with its colour, its newest value or the one under the cursor, and its actions.
-import { clockText } from './clock-time.ts';
+import { strokeOf } from './colours.ts';
+import { sampleNear } from './cursor-sample.ts';
 import { formatValue } from './format-value.ts';
-import { isDashed } from './plot-styles.ts';
+import { MARKS, type Mark } from './legend-marks.ts';
 import type { PlotSeries } from './series-set.ts';
 
 export interface LegendRow {
@@ -22,10 +23,9 @@ export interface SeriesPermissions {
 }
 
 interface Row {
+  readonly element: HTMLElement;
   readonly value: HTMLElement;
-  readonly missed: HTMLElement;
-  /** Shows that the source's clock is off. */
-  readonly clock: HTMLElement;
+  readonly marks: readonly (readonly [Mark, HTMLElement])[];
   readonly series: PlotSeries;
 }
 
@@ -52,18 +52,22 @@ export class Legend {
     this.element.replaceChildren(...rows.map((row) => this.#row(row, permissions)));
   }
 
-  /** Shows the value of each series at this x, or the newest one. */
-  update(at: number | undefined): void {
-    for (const { value, missed, clock, series } of this.#rows) {
-      const { samples, unit } = series;
-      const index = at === undefined ? samples.length - 1 : samples.nearest(at);
-      const text = index === undefined || index < 0 ? '–' : formatValue(samples.y(index), unit);
+  /** Shows the value of each series within `tolerance` of this x, or the newest one. */
+  update(at: number | undefined, tolerance: number): void {
+    const now = Date.now();
+    for (const { element, value, marks, series } of this.#rows) {
+      const { samples, unit, activity } = series;
+      const index = at === undefined ? undefined : sampleNear(samples, at, tolerance);
+      const newest = at === undefined ? activity.newest?.[1] : undefined;
+      const shown = index === undefined ? newest : samples.y(index);
+      const text = shown === undefined ? '–' : formatValue(shown, unit);
       if (value.textContent !== text) value.textContent = text;
-      missed.hidden = series.missed === 0;
-      if (series.missed > 0) missed.textContent = `${series.missed} missed`;
-      const clockLabel = series.clockOffset === undefined ? '' : clockText(series.clockOffset);
-      if (clock.textContent !== clockLabel) clock.textContent = clockLabel;
-      clock.hidden = clockLabel === '';
+      element.classList.toggle('quiet', series.stoppedSince !== undefined);
+      for (const [mark, shownMark] of marks) {
+        const remark = mark.text(series, now);
+        if (shownMark.textContent !== remark) shownMark.textContent = remark;
+        shownMark.hidden = remark === '';
+      }
     }
   }
 
@@ -78,19 +82,22 @@ export class Legend {
     checkbox.addEventListener('change', () => this.#actions.show(series.id, checkbox.checked));
     const swatch = span('swatch');
     swatch.style.background = shown ? colour : 'transparent';
-    swatch.classList.toggle('dashed', isDashed(series.slot));
+    swatch.classList.add(strokeOf(series.slot));
     const name = span('name', series.name);
     name.title = series.name;
     label.append(checkbox, swatch, name);
-    const [value, missed, clock] = [span('value'), span('missed'), span('clock')];
-    missed.title = 'Samples that the hub discarded before this page received them';
-    clock.title = 'The difference between the newest sample’s time and the hub’s clock when it arrived';
-    missed.hidden = clock.hidden = true;
-    row.append(label, value, clock, missed);
+    const value = span('value');
+    const marks = MARKS.map((mark) => {
+      const element = span(mark.kind);
+      element.title = mark.title;
+      element.hidden = true;
+      return [mark, element] as const;
+    });
+    row.append(label, value, ...marks.map(([, element]) => element));
     if (permissions.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
     if (permissions.remove)
       row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
-    this.#rows.push({ value, missed, clock, series });
+    this.#rows.push({ element: row, value, marks, series });
     return row;
   }
 

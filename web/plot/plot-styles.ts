@@ -41,13 +41,17 @@ const STYLES = `
   .legend label { display: flex; align-items: center; gap: 6px; cursor: pointer; min-inline-size: 0; min-block-size: 28px; }
   .swatch { inline-size: 14px; block-size: 4px; border-radius: 2px; flex: none; }
   .dashed { mask: repeating-linear-gradient(90deg, #000 0 4px, #0000 4px 6px); }
+  .dotted { mask: repeating-linear-gradient(90deg, #000 0 2px, #0000 2px 4px); }
   .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-inline-size: 22ch; }
   .name.question { white-space: normal; max-inline-size: none; }
   .off .name { color: var(--ink-soft); text-decoration: line-through; }
   .value { font-variant-numeric: tabular-nums; min-inline-size: 6ch; text-align: end; font-weight: 600; white-space: nowrap; }
-  .missed, .clock { color: var(--warn); font-size: 0.92em; }
+  .missed, .clock, .stopped, .thinned { font-size: 0.92em; color: var(--ink-soft); }
+  .missed, .clock, .stopped { color: var(--warn); }
+  .quiet .value { color: var(--ink-soft); font-weight: 400; }
   .legend button { min-block-size: 26px; padding: 0 6px; border-color: transparent; color: var(--ink-soft); }
   .legend input[type='text'] { min-block-size: 26px; inline-size: 20ch; background: var(--ground); border: 1px solid var(--line); border-radius: 6px; padding: 0 6px; }
+  .note { margin: 0; padding: 0 8px 6px; color: var(--warn); overflow-wrap: anywhere; }
   .fault { color: var(--bad); padding: 0 8px 6px; margin: 0; }
   .u-select { background: color-mix(in srgb, var(--focus) 25%, transparent); }
   .u-cursor-x, .u-cursor-y { border-color: var(--ink-soft) !important; }
@@ -63,39 +67,3 @@ export function plotSheets(): CSSStyleSheet[] {
   });
   return sheets;
 }
-
-/** Line colours that are distinct in light and dark, and for most forms of colour blindness. */
-const LIGHT = [
-  '#0a5bc4',
-  '#c2410c',
-  '#15803d',
-  '#a21caf',
-  '#b45309',
-  '#0e7490',
-  '#be123c',
-  '#4338ca',
-  '#4d7c0f',
-  '#6b7280',
-];
-const DARK = [
-  '#6cb2ff',
-  '#ff9d5c',
-  '#5fd08a',
-  '#e08bf0',
-  '#ffd166',
-  '#5cd3e6',
-  '#ff8fa3',
-  '#a5a0ff',
-  '#b6db5e',
-  '#b8c0cc',
-];
-
-/** Returns the colour of a slot. */
-export const lineColour = (slot: number, dark: boolean): string => {
-  const colours = dark ? DARK : LIGHT;
-  return colours[slot % colours.length] ?? '#888888';
-};
-
-/** Whether the line of a slot is dashed, because its colour is used a second time. */
-export const isDashed = (slot: number): boolean =>
-  slot >= LIGHT.length && slot % (2 * LIGHT.length) >= LIGHT.length;

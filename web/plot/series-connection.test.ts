@@ -52,6 +52,8 @@ beforeEach(() => {
   });
 });
 
+const NOW = 1_700_000_000_000;
+
 describe('a series connection', () => {
   it('sends one request at a time, and only when requestNext is called', () => {
     connection.requestNext();
@@ -81,7 +83,7 @@ describe('a series connection', () => {
     ]);
     expect(messages.at(-1)?.isHistory).toBe(true);
     const set = new SeriesSet();
-    for (const { parts, isHistory } of messages) set.apply(parts, isHistory);
+    for (const { parts, isHistory } of messages) set.apply(parts, isHistory, NOW);
     expect(set.get(1)?.samples.length).toBe(2);
   });
 
@@ -108,30 +110,30 @@ describe('a set of series', () => {
 
   it('reports when series are added, renamed or deleted', () => {
     const set = new SeriesSet();
-    expect(set.apply([part({})], true)).toBe(true);
-    expect(set.apply([part({ points: [[1, 1]] })], false)).toBe(false);
-    expect(set.apply([part({ name: 'b' })], false)).toBe(true);
-    expect(set.apply([part({ unit: 'V', gap: 3 })], false)).toBe(true);
+    expect(set.apply([part({})], true, NOW)).toBe(true);
+    expect(set.apply([part({ points: [[1, 1]] })], false, NOW)).toBe(false);
+    expect(set.apply([part({ name: 'b' })], false, NOW)).toBe(true);
+    expect(set.apply([part({ unit: 'V', gap: 3 })], false, NOW)).toBe(true);
     expect(set.get(1)).toMatchObject({ name: 'a', unit: 'V', missed: 3, timed: true });
-    expect(set.apply([part({ id: 2, xy: true, points: [[5, 1]] })], false)).toBe(true);
+    expect(set.apply([part({ id: 2, xy: true, points: [[5, 1]] })], false, NOW)).toBe(true);
     expect(set.get(2)?.timed).toBe(false);
-    expect(set.apply([part({ gone: true })], false)).toBe(true);
+    expect(set.apply([part({ gone: true })], false, NOW)).toBe(true);
     expect(set.all().map(({ id }) => id)).toEqual([2]);
-    expect(set.apply([], true)).toBe(true);
+    expect(set.apply([], true, NOW)).toBe(true);
   });
 
   it('is replaced by a history even of the same series, so that the chart is recreated', () => {
     const set = new SeriesSet();
-    set.apply([part({ points: [[1, 1]] })], true);
+    set.apply([part({ points: [[1, 1]] })], true, NOW);
     const before = set.get(1);
-    expect(set.apply([part({ points: [[1, 1]] })], true)).toBe(true);
+    expect(set.apply([part({ points: [[1, 1]] })], true, NOW)).toBe(true);
     expect(set.get(1)).not.toBe(before);
   });
 
   it('detects from the first samples that x is not a time', () => {
     const set = new SeriesSet();
-    set.apply([part({})], true);
-    set.apply([part({ xy: true, points: [[0.5, 1]] })], false);
+    set.apply([part({})], true, NOW);
+    set.apply([part({ xy: true, points: [[0.5, 1]] })], false, NOW);
     expect(set.get(1)?.timed).toBe(false);
     expect(set.get(1)?.samples.length).toBe(1);
   });

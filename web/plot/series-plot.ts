@@ -4,22 +4,33 @@
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import { ChartView } from './chart-view.ts';
 import { clockTime } from './clock-time.ts';
+import { assignSlots, lineColour } from './colours.ts';
+import { sampleNear } from './cursor-sample.ts';
 import { emptyText } from './empty-text.ts';
 import { saveFile, toCsv } from './export.ts';
 import { changeSeries, Feed } from './feed.ts';
 import { formatValue } from './format-value.ts';
 import { Legend, type SeriesPermissions } from './legend.ts';
-import { lineColour, plotSheets } from './plot-styles.ts';
+import { plotSheets } from './plot-styles.ts';
 import type { SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 import { SeriesSet, type PlotSeries } from './series-set.ts';
 import { Toolbar } from './toolbar.ts';
 import type { Range } from './window.ts';
+import { xUnit, xUnitText, type XUnit } from './x-unit.ts';
 
 /** The number of series that are shown by default. */
 const SHOWN_BY_DEFAULT = 20;
 /** The minimum time between updates of the legend in ms, so that the numbers are readable. */
 const LEGEND_INTERVAL = 150;
+
+/** The time between checks for series that have stopped, in ms. */
+const CHECK_INTERVAL = 1000;
+/** The legend shows the value of a sample within this many CSS pixels of the cursor. */
+const CURSOR_TOLERANCE = 8;
+
+/** A clock of the page that is not adjusted while the page is open. */
+const pageTime = (): number => performance.timeOrigin + performance.now();
 
 const LINK_TEXT: Record<SeriesLink, string> = {
   connecting: 'Connecting…',
@@ -49,6 +60,8 @@ export class SeriesPlot extends HTMLElement {
   });
   readonly #chart: ChartView;
   readonly #empty = document.createElement('div');
+  /** Explains series that are not on the time axis by mistake. */
+  readonly #note = document.createElement('p');
   readonly #fault = document.createElement('p');
   readonly #tools: Toolbar;
   readonly #legend: Legend;
@@ -67,6 +80,7 @@ export class SeriesPlot extends HTMLElement {
   #drawScheduled = false;
   #legendUpdatedAt = 0;
   #redraws = 0;
+  #checks: ReturnType<typeof setInterval> | undefined;
 
   constructor() {
     super();
@@ -78,6 +92,7 @@ export class SeriesPlot extends HTMLElement {
         shown: () => this.#tools.update({ paused: this.#paused, following: chart.window.following }),
         cursorAt: (x) => this.#cursorAt(x),
         showNewest: () => this.live(),
+        receivedAt: () => this.#set.receivedAt,
       },
       () => this.#scheduleDraw(),
     );
@@ -107,11 +122,13 @@ export class SeriesPlot extends HTMLElement {
       remove: (id) => void this.#change(id, 'DELETE'),
     });
     this.#empty.className = 'empty';
+    this.#note.className = 'note';
+    this.#note.hidden = true;
     this.#fault.className = 'fault';
     this.#fault.setAttribute('role', 'alert');
     this.#fault.hidden = true;
     const footer = document.createElement('div');
-    footer.append(this.#legend.element, this.#fault);
+    footer.append(this.#legend.element, this.#note, this.#fault);
     const frame = document.createElement('div');
     frame.className = 'frame';
     chart.element.append(this.#empty, this.#tools.statusElement);
@@ -205,12 +222,14 @@ export class SeriesPlot extends HTMLElement {
 
   connectedCallback(): void {
     this.#chart.watchSize();
+    this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL);
     this.#scheme.addEventListener('change', this.#onThemeChange);
     this.#feed.scheduleConnect();
   }
 
   disconnectedCallback(): void {
     this.#scheme.removeEventListener('change', this.#onThemeChange);
+    clearInterval(this.#checks);
     this.#feed.close();
     this.#chart.destroy();
   }
@@ -228,10 +247,23 @@ export class SeriesPlot extends HTMLElement {
   }
 
   #message(parts: SeriesPart[], isHistory: boolean): void {
-    if (this.#set.apply(parts, isHistory)) this.#stale = true;
+    const now = pageTime();
+    if (this.#set.apply(parts, isHistory, now)) this.#stale = true;
+    this.#set.updateStopped(now);
     // A paused plot keeps its chart until it resumes.
     if (this.#stale && !this.#paused) this.#rebuild();
     this.#scheduleDraw();
+  }
+
+  /** Marks series that have stopped. Without a connection or while paused, that is not known. */
+  #check(): void {
+    if (this.#paused || this.#feed.link !== 'open') return;
+    this.#set.updateStopped(pageTime());
+    this.#updateLegend();
+  }
+
+  #updateLegend(): void {
+    this.#legend.update(this.#chart.cursor, this.#chart.widthOf(CURSOR_TOLERANCE));
   }
 
   /** Draws in the next animation frame. */
@@ -251,7 +283,8 @@ export class SeriesPlot extends HTMLElement {
     const now = performance.now();
     if (now - this.#legendUpdatedAt > LEGEND_INTERVAL || this.#redraws < 3) {
       this.#legendUpdatedAt = now;
-      this.#legend.update(this.#chart.cursor);
+      this.#updateLegend();
+      this.#updateNote();
       this.#updateStatus();
     }
     this.#feed.drawn(now);
@@ -279,6 +312,7 @@ export class SeriesPlot extends HTMLElement {
     for (const { name } of matching.slice(SHOWN_BY_DEFAULT))
       if (!this.#hidden.has(name)) this.#hidden.set(name, true);
     const drawn = matching.filter(({ name }) => this.#isShown(name));
+    assignSlots(drawn, this.#chart.series);
     this.#dark = isDark(this);
     this.#tools.update({
       paused: this.#paused,
@@ -308,7 +342,19 @@ export class SeriesPlot extends HTMLElement {
       shown: this.#isShown(series.name),
     }));
     this.#legend.setRows(rows, this.#permissions);
-    this.#legend.update(this.#chart.cursor);
+    this.#updateLegend();
+  }
+
+  /** Explains which X-Y series have x values that are times. */
+  #updateNote(): void {
+    const found = new Map<XUnit, string[]>();
+    for (const { name, samples, timed } of this.#set.all()) {
+      const unit = timed || samples.length === 0 ? undefined : xUnit(samples.x(samples.length - 1));
+      if (unit !== undefined) found.set(unit, [...(found.get(unit) ?? []), name]);
+    }
+    const text = [...found].map(([unit, names]) => xUnitText(unit, names)).join(' ');
+    if (this.#note.textContent !== text) this.#note.textContent = text;
+    this.#note.hidden = text === '';
   }
 
   #colour(series: PlotSeries): string {
@@ -316,10 +362,11 @@ export class SeriesPlot extends HTMLElement {
   }
 
   #cursorAt(x: number | undefined): void {
-    this.#legend.update(x);
+    this.#updateLegend();
     this.#updateStatus();
     const values = this.#chart.series.flatMap(({ name, unit, samples }) => {
-      const index = x === undefined ? undefined : samples.nearest(x);
+      const index =
+        x === undefined ? undefined : sampleNear(samples, x, this.#chart.widthOf(CURSOR_TOLERANCE));
       return index === undefined ? [] : [{ name, unit, x: samples.x(index), y: samples.y(index) }];
     });
     const detail = { x: this.#xy ? undefined : x, values };

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { timeLabels, timeLabelWidth } from './time-axis.ts';
+import { TIME_INCREMENTS, timeLabels, timeLabelWidth } from './time-axis.ts';
+import { MAX_TIME } from './window.ts';
 
 const local = (day: number, hour: number, minute: number, second = 0, ms = 0): number =>
   new Date(2026, 4, day, hour, minute, second, ms).getTime();
@@ -24,4 +25,15 @@ it('reserves the width of a label for each tick', () => {
   expect(timeLabelWidth(10 * minute, 1000)).toBe(84);
   expect(timeLabelWidth(10 * minute, 300)).toBe(50);
   expect(timeLabelWidth(2_000, 1000)).toBe(112);
+  // Ticks of a day or more have dates with the year.
+  expect(timeLabelWidth(400 * 24 * 60 * minute, 300)).toBe(100);
+});
+
+it('has ticks at any distance that fits the greatest range', () => {
+  expect(
+    TIME_INCREMENTS.every((value, index) => index === 0 || value > (TIME_INCREMENTS[index - 1] ?? 0)),
+  ).toBe(true);
+  const [span, room] = [2 * MAX_TIME, 300];
+  const needed = (span * timeLabelWidth(span, room)) / room;
+  expect(TIME_INCREMENTS.some((increment) => increment >= needed)).toBe(true);
 });

@@ -2,6 +2,17 @@
 const DAY = 86_400_000;
 const MINUTE = 60_000;
 
+/** The distances between ticks in ms. uPlot requires years of 365 and months of 30 days. uPlot's own end at 100 years. */
+export const TIME_INCREMENTS: readonly number[] = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
+  ...[1, 5, 10, 15, 30].map((seconds) => seconds * 1000),
+  ...[1, 5, 10, 15, 30].map((minutes) => minutes * MINUTE),
+  ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 60 * MINUTE),
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15].map((days) => days * DAY),
+  ...[1, 2, 3, 4, 6].map((months) => months * 30 * DAY),
+  ...[1, 10, 100, 1000, 10_000, 100_000].flatMap((years) => [1, 2, 5].map((n) => n * years * 365 * DAY)),
+];
+
 const TIME = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
 const MINUTES = new Intl.DateTimeFormat(undefined, TIME);
 const SECONDS = new Intl.DateTimeFormat(undefined, { ...TIME, second: '2-digit' });
@@ -15,6 +26,7 @@ const LONG_DATE = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 's
 
 /** For each label format: its width in px, and the tick spacing in ms at or below which a finer format is needed. */
 const WIDTHS = [
+  [100, DAY],
   [50, 30_000],
   [84, 500],
 ] as const;

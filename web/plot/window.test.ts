@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toCsv } from './export.ts';
 import { formatValue } from './format-value.ts';
 import { Samples } from './samples.ts';
-import { ViewWindow, yRange } from './window.ts';
+import { MAX_TIME, ViewWindow, yRange } from './window.ts';
 
 describe('the shown range', () => {
   it('follows the newest samples until another range is selected', () => {
@@ -17,6 +17,27 @@ describe('the shown range', () => {
     shown.follow();
     expect(shown.range(0, 500)).toEqual({ min: 490, max: 500 });
     expect(new ViewWindow(undefined).range(3, 3)).toEqual({ min: 2, max: 4 });
+  });
+
+  it('stays within the times that a date can have, and can be zoomed at any magnitude', () => {
+    const time = new ViewWindow(undefined);
+    let shown = { min: 1.7e12, max: 1.7e12 + 1000 };
+    for (let step = 0; step < 60; step++) {
+      time.zoom(shown, 2);
+      shown = time.range(0, 1);
+    }
+    expect(shown).toEqual({ min: -MAX_TIME, max: MAX_TIME });
+
+    const { MAX_VALUE } = Number;
+    const xy = new ViewWindow(undefined);
+    xy.limit = MAX_VALUE;
+    xy.zoom({ min: -MAX_VALUE, max: MAX_VALUE }, 2);
+    expect(xy.range(0, 1)).toEqual({ min: -MAX_VALUE, max: MAX_VALUE });
+    xy.zoom({ min: -MAX_VALUE, max: MAX_VALUE }, 0.5, 0);
+    expect(xy.range(0, 1)).toEqual({ min: -MAX_VALUE / 2, max: MAX_VALUE / 2 });
+    xy.zoom({ min: 1e-300, max: 3e-300 }, 0.5, 2e-300);
+    expect(xy.range(0, 1).min / 1.5e-300).toBeCloseTo(1);
+    expect(xy.range(0, 1).max / 2.5e-300).toBeCloseTo(1);
   });
 
   it('has a margin above and below, and ends at powers of ten on a log scale', () => {
@@ -43,18 +64,23 @@ describe('the CSV export', () => {
       [2000, 2.5],
       [3000, 3],
     ]);
-    const rest = { unit: undefined, slot: 0, clockOffset: undefined, missed: 0 };
-    const series = { id: 1, samples, timed: true, name: '=1+"x"', ...rest };
+    const series = { samples, timed: true, name: '=1+"x"', unit: undefined };
     expect(toCsv([series], { min: 1500, max: 2500 })).toBe(
       'series,unit,x,time,y\r\n"\'=1+""x""",,2000,1970-01-01T00:00:02.000Z,2.5\r\n',
     );
   });
 
+  it('has no time for an x beyond all dates', () => {
+    const samples = new Samples(true);
+    samples.add([[1e300, 1]]);
+    const series = { samples, timed: true, name: 'far', unit: undefined };
+    expect(toCsv([series], { min: 0, max: 2e300 })).toContain('far,,1e+300,,1');
+  });
+
   const cell = (name: string, unit?: string, y = -2.5): string => {
     const samples = new Samples(false);
     samples.add([[-1, y]]);
-    const rest = { id: 1, timed: false, slot: 0, clockOffset: undefined, missed: 0 };
-    const lines = toCsv([{ name, unit, samples, ...rest }], { min: -2, max: 0 }).split('\r\n');
+    const lines = toCsv([{ name, unit, samples, timed: false }], { min: -2, max: 0 }).split('\r\n');
     return lines.slice(1).join('\r\n');
   };
 

@@ -5,12 +5,16 @@ export interface Range {
   readonly max: number;
 }
 
-/** The minimum width of the range, which limits zooming. */
-const MIN_WIDTH = 1e-3;
+/** The greatest time that can be shown, in ms. A Date ends at 8.64e15; ticks beside the range must be within that. */
+export const MAX_TIME = 8e15;
+/** The minimum width of the range, relative to its position. Doubles are not more precise. */
+const MIN_WIDTH = 1e-15;
 
 export class ViewWindow {
   /** The length of the range of newest samples to show; `undefined` for all. */
   span: number | undefined;
+  /** The greatest x that can be shown. */
+  limit = MAX_TIME;
   #fixed: Range | undefined;
 
   constructor(span: number | undefined) {
@@ -29,8 +33,10 @@ export class ViewWindow {
   }
 
   select(range: Range): void {
-    const width = Math.max(range.max - range.min, MIN_WIDTH);
-    this.#fixed = { min: range.min, max: range.min + width };
+    const min = Math.max(range.min, -this.limit);
+    const max = Math.min(range.max, this.limit);
+    const minWidth = Math.max(Math.abs(min), Math.abs(max)) * MIN_WIDTH;
+    this.#fixed = max - min > minWidth ? { min, max } : { min, max: min + (minWidth || 1) };
   }
 
   follow(): void {
@@ -39,13 +45,12 @@ export class ViewWindow {
 
   /** Multiplies the shown range by `factor`, around a fixed position. */
   zoom(shown: Range, factor: number, around = (shown.min + shown.max) / 2): void {
-    const min = around - (around - shown.min) * factor;
-    this.select({ min, max: min + (shown.max - shown.min) * factor });
+    this.select({ min: around - (around - shown.min) * factor, max: around + (shown.max - around) * factor });
   }
 
   /** Moves by a fraction of the shown range; negative towards the past. */
   pan(shown: Range, fraction: number): void {
-    const offset = (shown.max - shown.min) * fraction;
+    const offset = shown.max * fraction - shown.min * fraction;
     this.select({ min: shown.min + offset, max: shown.max + offset });
   }
 }
@@ -55,9 +60,11 @@ export function yRange(low: number, high: number, log: boolean): [number, number
   if (log) {
     if (!(high > 0)) return [1, 10];
     const bottom = low > 0 ? low : high / 1000;
-    return [10 ** Math.floor(Math.log10(bottom)), 10 ** Math.ceil(Math.log10(high * 1.0001))];
+    const from = 10 ** Math.floor(Math.log10(bottom || Number.MIN_VALUE));
+    const to = 10 ** Math.ceil(Math.log10(high * 1.0001));
+    return [Math.max(from, Number.MIN_VALUE), Math.min(to, Number.MAX_VALUE)];
   }
   if (!(high >= low)) return [0, 1];
-  const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
-  return [low - margin, high + margin];
+  const margin = high > low ? high * 0.06 - low * 0.06 : Math.abs(high) * 0.05 || 1;
+  return [Math.max(low - margin, -Number.MAX_VALUE), Math.min(high + margin, Number.MAX_VALUE)];
 }

@@ -16,8 +16,8 @@ use crate::options::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::sources::redact;
 use crate::supervise::{Child, Confinement, Input, exit_message, spawn_confined};
 use ocelli_core::{
-    BudgetExceeded, Codec, Failure, FailureKind, Frame, PeerKind, Picture, PictureLimits,
-    Publisher, raw_stride,
+    BudgetExceeded, Codec, Failure, FailureKind, Frame, PeerKind, PictureLimits, Publisher,
+    raw_stride,
 };
 use tokio::io::AsyncRead;
 
@@ -193,9 +193,8 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
                 return exceeded.map_or(Ok(()), |exceeded| Err(exceeded.into()));
             }
         };
-        let size = jpeg::size(buffer.payload());
-        if size.is_some() {
-            publisher.publish(Picture::jpeg(buffer, size));
+        if let Ok(picture) = jpeg::picture_in(buffer) {
+            publisher.publish(picture);
         }
     }
 }

@@ -41,6 +41,10 @@ pub const DUE_FRACTION: f64 = 0.9;
 /// The failure reason for a stream that no decoder can decode.
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
 
+/// The failure reason for a certificate that ffmpeg does not trust.
+const UNTRUSTED: &str =
+    "its certificate can't be verified; verify_tls = false accepts a self-signed one";
+
 /// Starts an ffmpeg with one input, whose arguments come first. It refuses to decode
 /// pictures larger than `limits`, and its memory limit allows for one of that size.
 ///
@@ -209,7 +213,7 @@ pub async fn exit_failure(child: &mut Child, limits: &PictureLimits) -> Failure 
 /// Translates ffmpeg's last standard-error lines into a failure for the user.
 pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<Failure> {
     use FailureKind::{Ended, Missing, NotFound, Unauthorized, Unreachable, Unsupported};
-    const MEANINGS: [(&str, FailureKind, &str); 23] = [
+    const MEANINGS: [(&str, FailureKind, &str); 26] = [
         ("non-existing PPS", Unsupported, NO_PARAMETER_SETS),
         ("non-existing SPS", Unsupported, NO_PARAMETER_SETS),
         ("PPS id out of range", Unsupported, NO_PARAMETER_SETS),
@@ -238,6 +242,9 @@ pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<
             NotFound,
             "404: no such stream at this address",
         ),
+        ("certificate failed verification", Unsupported, UNTRUSTED),
+        ("certificate verify failed", Unsupported, UNTRUSTED),
+        ("owner does not match hostname", Unsupported, UNTRUSTED),
         ("Connection refused", Unreachable, "connection refused"),
         ("No route to host", Unreachable, "no route to host"),
         (

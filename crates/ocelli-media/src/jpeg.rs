@@ -18,6 +18,10 @@ use walk::{Found, Search};
 /// The largest picture that is accepted. No camera makes larger ones.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 
+/// Incomplete pictures in one message after which the rest of it is not searched. Each begins
+/// a new walk, which costs much more than its bytes.
+const MAX_FLAWS: u32 = 16;
+
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
@@ -72,7 +76,7 @@ pub fn picture_in(mut buffer: FrameBuffer) -> Result<Picture, Flaw> {
 }
 
 fn last(message: &[u8]) -> Result<Found, Flaw> {
-    let mut search = Search::default();
+    let mut search = Search::limited(MAX_FLAWS);
     let mut last = None;
     while let Some(found) = search.next(message, &mut |_| {}) {
         last = Some(found);

@@ -6,7 +6,7 @@ use ocelli_core::{FrameBuffer, Picture};
 
 /// Bytes that are added to a picture before they are searched for its end. The bytes after
 /// the end are copied in vain.
-const PIECE: usize = 4 << 10;
+const PIECE: usize = 16 << 10;
 
 /// Initial capacity for a picture if there was none before it.
 const FIRST_CAPACITY: usize = 32 << 10;

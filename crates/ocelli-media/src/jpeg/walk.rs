@@ -5,7 +5,7 @@
 
 use super::tables::TableSet;
 use super::{EOI, Flaw, HUFFMAN_TABLES, SOI, SOS, frame_size};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use std::ops::Range;
 
 /// A picture with its end.
@@ -37,9 +37,19 @@ pub(super) struct Search {
     pub(super) flaw: Option<Flaw>,
     /// Pictures that were given up and not yet counted.
     flaws: u32,
+    /// The number of them after which the search ends; 0 for no limit.
+    max_flaws: u32,
 }
 
 impl Search {
+    /// Creates a search that ends after so many pictures that are not whole.
+    pub(super) fn limited(max_flaws: u32) -> Self {
+        Self {
+            max_flaws,
+            ..Self::default()
+        }
+    }
+
     /// Returns true if no picture has begun.
     pub(super) fn is_between(&self) -> bool {
         self.walk.is_none()
@@ -70,6 +80,9 @@ impl Search {
                     self.embedded_until = self.embedded_until.max(embedded_until);
                     self.start = start;
                     self.walk = Some(Walk::new(start));
+                    if self.flaws == self.max_flaws {
+                        return None;
+                    }
                 }
                 Step::End(end) => {
                     let start = std::mem::replace(&mut self.start, end);
@@ -83,7 +96,12 @@ impl Search {
                             self.in_group = found.has_attachments;
                             return Some(found);
                         }
-                        Some(Err(flaw)) => self.note(flaw),
+                        Some(Err(flaw)) => {
+                            self.note(flaw);
+                            if self.flaws == self.max_flaws {
+                                return None;
+                            }
+                        }
                         None => {}
                     }
                 }
@@ -138,11 +156,18 @@ pub(super) fn beginning(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         at += memchr(0xFF, &bytes[at..])?;
-        if let [_, SOI, 0xFF, ..] = bytes[at..] {
-            return Some(at);
+        match bytes[at..] {
+            [_, SOI, 0xFF, ..] => return Some(at),
+            [_, 0xFF, ..] => at = last_of_run(bytes, at),
+            _ => at += 1,
         }
-        at += 1;
     }
+}
+
+/// Returns the position of the last 0xFF in a run of them that begins at `at`.
+fn last_of_run(bytes: &[u8], at: usize) -> usize {
+    let end = bytes[at..].iter().position(|byte| *byte != 0xFF);
+    end.map_or(bytes.len(), |len| at + len) - 1
 }
 
 /// Returns the number of bytes at the end that may be the beginning of a picture.
@@ -232,7 +257,7 @@ impl Walk {
     fn marker(&mut self, bytes: &[u8]) -> Option<Step> {
         match *bytes.get(self.at..).unwrap_or_default() {
             // Any number of fill bytes may precede a marker.
-            [0xFF, 0xFF, ..] => self.at += 1,
+            [0xFF, 0xFF, ..] => self.at = last_of_run(bytes, self.at),
             [0xFF, EOI, ..] => return Some(Step::End(self.at + 2)),
             [0xFF, SOI, ..] => return Some(Step::Start(self.at, 0)),
             [0xFF, 0x01 | 0xD0..=0xD7, ..] => self.at += 2,
@@ -305,25 +330,30 @@ impl Walk {
     }
 
     fn scan(&mut self, bytes: &[u8]) -> Option<Step> {
-        loop {
-            let rest = bytes.get(self.at..).unwrap_or_default();
-            let Some(found) = memchr(0xFF, rest) else {
-                self.at += rest.len();
-                return Some(Step::More);
-            };
-            self.at += found;
-            match bytes.get(self.at + 1) {
-                None => return Some(Step::More),
-                Some(0xFF) => self.at += 1,
+        let from = self.at;
+        for found in memchr_iter(0xFF, bytes.get(from..).unwrap_or_default()) {
+            let at = from + found;
+            match bytes.get(at + 1) {
+                None => {
+                    self.at = at;
+                    return Some(Step::More);
+                }
+                Some(0xFF) => {
+                    self.at = last_of_run(bytes, at);
+                    return None;
+                }
                 Some(&marker) if ends_scan(marker) => {
-                    self.has_scan |= self.at > self.scan_at;
+                    self.at = at;
+                    self.has_scan |= at > self.scan_at;
                     self.state = State::Marker;
                     return None;
                 }
                 // A stuffed byte, a restart marker, or damage.
-                Some(_) => self.at += 2,
+                Some(_) => {}
             }
         }
+        self.at = bytes.len();
+        Some(Step::More)
     }
 
     fn finish(self, range: Range<usize>) -> Result<Found, Flaw> {

@@ -17,7 +17,7 @@ mod wire;
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::{Address, Kind};
-use crate::jpeg::{Flaw, Splitter};
+use crate::jpeg::Splitter;
 use exchange::{Access, Exchange, RESPONSE_TIMEOUT};
 use fault::{CLOSED, Fault};
 #[cfg(fuzzing)]
@@ -288,8 +288,7 @@ impl<'a> Attempt<'a> {
                 until = (count == 1).then(|| Instant::now() + REST);
             }
             self.accept(taken, picture).await?;
-            if splitter.flaws().1 == Some(Flaw::TooLong) {
-                let reason = "its picture is larger than 16 MiB";
+            if let Some(reason) = multipart::flaw_reason(&splitter) {
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }
         };

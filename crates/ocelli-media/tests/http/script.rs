@@ -121,6 +121,12 @@ impl Watch {
         self.last = Some(frame.sequence);
     }
 
+    /// Expects any picture.
+    pub async fn shows_any(&mut self, what: &str) {
+        let frame = timeout(PATIENCE, self.viewer.next()).await;
+        assert!(frame.is_ok(), "{what}: {:?}", self.camera.status());
+    }
+
     /// Waits until `wanted` accepts the status.
     pub async fn until(&self, what: &str, wanted: impl Fn(&CameraStatus) -> bool) -> CameraStatus {
         let mut changes = self.hub.changes();

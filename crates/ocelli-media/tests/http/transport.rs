@@ -60,13 +60,16 @@ async fn plain_text_on_an_https_port_is_told() {
     assert!(reason.starts_with("the camera close"), "{reason}");
 }
 
-/// `openssl s_server` with old settings.
-struct OldTls(Child, u16);
+/// `openssl s_server` with a self-signed certificate. It serves a picture at `/answer`.
+struct OpenSsl(Child, u16);
 
-impl OldTls {
-    fn start(arguments: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("ocelli-old-tls-{}", std::process::id()));
+impl OpenSsl {
+    fn start(name: &str, arguments: &str) -> Self {
+        let dir = format!("ocelli-{name}-{}", std::process::id());
+        let dir = std::env::temp_dir().join(dir);
         std::fs::create_dir_all(&dir).unwrap();
+        let head = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n";
+        std::fs::write(dir.join("answer"), [head, &picture(1)[..]].concat()).unwrap();
         let (key, certificate) = (dir.join("key.pem"), dir.join("cert.pem"));
         if !certificate.exists() {
             let made = Command::new("openssl")
@@ -81,7 +84,8 @@ impl OldTls {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let child = Command::new("openssl")
-            .args(["s_server", "-accept", &format!("127.0.0.1:{port}"), "-www"])
+            .args(["s_server", "-accept", &format!("127.0.0.1:{port}"), "-HTTP"])
+            .current_dir(&dir)
             .args(arguments.split(' '))
             .args(["-key".as_ref(), key.as_os_str()])
             .args(["-cert".as_ref(), certificate.as_os_str()])
@@ -97,7 +101,7 @@ impl OldTls {
     }
 }
 
-impl Drop for OldTls {
+impl Drop for OpenSsl {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -113,7 +117,7 @@ async fn old_tls_is_told_in_words() {
         "-tls1_2 -cipher AES128-SHA:AES256-GCM-SHA384:@SECLEVEL=0",
         "-tls1_2 -cipher DHE-RSA-AES128-SHA:@SECLEVEL=0",
     ] {
-        let server = OldTls::start(arguments);
+        let server = OpenSsl::start("old-tls", arguments);
         for lines in ["", "verify_tls = false"] {
             let url = format!("https://127.0.0.1:{}/", server.1);
             let reason = Watch::new(&url, lines).failure().await;
@@ -125,11 +129,28 @@ async fn old_tls_is_told_in_words() {
         }
     }
     // It asks for a certificate of the client.
-    let server = OldTls::start("-tls1_2 -Verify 1 -verify_return_error");
+    let server = OpenSsl::start("client", "-tls1_2 -Verify 1 -verify_return_error");
     let url = format!("https://127.0.0.1:{}/", server.1);
     let reason = Watch::new(&url, "verify_tls = false").failure().await;
     assert!(
         reason.contains("client certificate") || reason.contains("TLS"),
         "{reason}"
     );
+}
+
+#[tokio::test]
+async fn ffmpeg_verifies_certificates_and_plays_old_tls() {
+    for arguments in ["-tls1_2", "-tls1 -cipher ALL:@SECLEVEL=0"] {
+        let server = OpenSsl::start("ffmpeg", arguments);
+        let url = format!("ffmpeg:https://127.0.0.1:{}/answer", server.1);
+        let reason = Watch::new(&url, "").failure().await;
+        assert_eq!(
+            reason,
+            "its certificate can't be verified; verify_tls = false accepts a self-signed one"
+        );
+        let mut watch = Watch::new(&url, "verify_tls = false");
+        watch.shows_any(arguments).await;
+    }
+    let reason = Watch::new("ffmpeg:rtsps://127.0.0.1/", "").failure().await;
+    assert!(reason.contains("verify_tls = false"), "{reason}");
 }

@@ -58,16 +58,8 @@ impl Multipart {
 
     /// Returns the reason to give the stream up, if it has had no picture for too long.
     pub(super) fn fault(&self) -> Option<String> {
-        let (flawed, flaw) = self.splitter.flaws();
-        match flaw {
-            Some(Flaw::TooLong) => return Some("its picture is larger than 16 MiB".to_owned()),
-            Some(flaw) if flawed >= MAX_FLAWED => {
-                return Some(format!(
-                    "none of the last {MAX_FLAWED} pictures in its stream is whole: \
-                     the last one is {flaw}"
-                ));
-            }
-            _ => {}
+        if let Some(reason) = flaw_reason(&self.splitter) {
+            return Some(reason);
         }
         if self.text.invalid_parts < MAX_INVALID_PARTS {
             return None;
@@ -77,6 +69,18 @@ impl Multipart {
             "" => reason.to_owned(),
             content_type => format!("{reason}, but {content_type}"),
         })
+    }
+}
+
+/// Returns the reason to give a stream up because its pictures are not whole.
+pub(super) fn flaw_reason(splitter: &Splitter) -> Option<String> {
+    let (flawed, flaw) = splitter.flaws();
+    match flaw? {
+        Flaw::TooLong if flawed > 0 => Some("its picture is larger than 16 MiB".to_owned()),
+        flaw if flawed >= MAX_FLAWED => Some(format!(
+            "none of the last {MAX_FLAWED} pictures in its stream is whole: the last one is {flaw}"
+        )),
+        _ => None,
     }
 }
 

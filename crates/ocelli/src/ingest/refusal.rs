@@ -118,3 +118,22 @@ impl fmt::Display for Refusal {
         write!(f, "{}: {}", self.error_code, self.message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocelli_media::jpeg;
+
+    #[test]
+    fn the_device_is_told_why_its_messages_are_not_pictures() {
+        for (message, reason) in [
+            (&b"GIF89a"[..], "not a JPEG"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG without an end"),
+            (b"\xff\xd8\xff\xd9", "a JPEG without a picture in it"),
+        ] {
+            let flaw = jpeg::picture(message).expect_err("not whole");
+            let told = Refusal::not_jpeg(10, flaw).message;
+            assert!(told.contains(&format!("the last one: {reason};")), "{told}");
+        }
+    }
+}

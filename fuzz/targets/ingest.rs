@@ -4,9 +4,10 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|message: &[u8]| {
-    if let Some((width, height)) = ocelli_media::jpeg::complete_size(message) {
+    if let Ok(picture) = ocelli_media::jpeg::picture(message) {
+        let (width, height) = picture.size.expect("a size");
         assert!(width > 0 && height > 0, "a picture without pixels");
-        assert!(message.starts_with(&[0xFF, 0xD8]));
+        assert!(picture.buffer.payload().starts_with(&[0xFF, 0xD8]));
     }
     if let Ok(text) = std::str::from_utf8(message)
         && let Some(numbers) = ocelli::ingest::read_stats(text)

@@ -117,6 +117,11 @@ impl FrameBuffer {
         self.0.len() - HEADROOM
     }
 
+    /// Removes everything after the first `len` bytes of the payload.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.truncate(HEADROOM + len);
+    }
+
     /// Whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

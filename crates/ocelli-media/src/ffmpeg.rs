@@ -16,8 +16,8 @@ use crate::options::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::sources::redact;
 use crate::supervise::{Child, Confinement, Input, exit_message, spawn_confined};
 use ocelli_core::{
-    BudgetExceeded, Codec, Failure, FailureKind, Frame, PeerKind, Picture, PictureLimits,
-    Publisher, raw_stride,
+    BudgetExceeded, Codec, Failure, FailureKind, Frame, PeerKind, PictureLimits, Publisher,
+    raw_stride,
 };
 use tokio::io::AsyncRead;
 
@@ -40,6 +40,10 @@ pub const DUE_FRACTION: f64 = 0.9;
 
 /// The failure reason for a stream that no decoder can decode.
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
+
+/// The failure reason for a certificate that ffmpeg does not trust.
+const UNTRUSTED: &str =
+    "its certificate can't be verified; verify_tls = false accepts a self-signed one";
 
 /// Starts an ffmpeg with one input, whose arguments come first. It refuses to decode
 /// pictures larger than `limits`, and its memory limit allows for one of that size.
@@ -213,9 +217,8 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
                 return exceeded.map_or(Ok(()), |exceeded| Err(exceeded.into()));
             }
         };
-        let size = jpeg::size(buffer.payload());
-        if size.is_some() {
-            publisher.publish(Picture::jpeg(buffer, size));
+        if let Ok(picture) = jpeg::picture_in(buffer) {
+            publisher.publish(picture);
         }
     }
 }
@@ -230,7 +233,7 @@ pub async fn exit_failure(child: &mut Child, limits: &PictureLimits) -> Failure 
 /// Translates ffmpeg's last standard-error lines into a failure for the user.
 pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<Failure> {
     use FailureKind::{Ended, Missing, NotFound, Unauthorized, Unreachable, Unsupported};
-    const MEANINGS: [(&str, FailureKind, &str); 23] = [
+    const MEANINGS: [(&str, FailureKind, &str); 26] = [
         ("non-existing PPS", Unsupported, NO_PARAMETER_SETS),
         ("non-existing SPS", Unsupported, NO_PARAMETER_SETS),
         ("PPS id out of range", Unsupported, NO_PARAMETER_SETS),
@@ -259,6 +262,9 @@ pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<
             NotFound,
             "404: no such stream at this address",
         ),
+        ("certificate failed verification", Unsupported, UNTRUSTED),
+        ("certificate verify failed", Unsupported, UNTRUSTED),
+        ("owner does not match hostname", Unsupported, UNTRUSTED),
         ("Connection refused", Unreachable, "connection refused"),
         ("No route to host", Unreachable, "no route to host"),
         (

@@ -7,7 +7,7 @@ use super::feed::{self, Ended, FIRST_TIMESTAMP, Feed, FeedOptions, Running};
 use crate::ffmpeg::{self, Smjpeg};
 use crate::jpeg;
 use crate::options::{JpegOptions, JpegRate};
-use ocelli_core::{Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
+use ocelli_core::{Follower, PeerKind, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;
 
@@ -66,10 +66,9 @@ async fn read(feed: &Feed, mut pictures: Smjpeg<ChildStdout>, publisher: &Publis
             return Ended::Exited;
         };
         let captured = feed.output_with_timestamp(millis);
-        let Some(size) = jpeg::size(buffer.payload()) else {
+        let Ok(mut picture) = jpeg::picture_in(buffer) else {
             continue;
         };
-        let mut picture = Picture::jpeg(buffer, Some(size));
         picture.captured = captured;
         publisher.publish(picture);
     }

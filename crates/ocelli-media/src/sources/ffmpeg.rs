@@ -4,7 +4,7 @@
 //! entry. Every user of this machine can read command lines, and the address may contain a
 //! password.
 
-use super::{Address, Credentials, Kind};
+use super::{Address, Credentials, Kind, tls_trust};
 use crate::ffmpeg;
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Input as Stdin, Reaper};
@@ -30,6 +30,10 @@ pub const KIND: Kind = Kind {
             "input_format",
             "the format of the input if ffmpeg can't detect it, like \"v4l2\"",
         ),
+        (
+            "verify_tls",
+            "false accepts any certificate, including self-signed ones; true by default",
+        ),
     ],
     open,
 };
@@ -52,12 +56,22 @@ enum Input {
     Local(String),
 }
 
+/// Verification of a network stream's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verification {
+    On,
+    Off,
+    /// ffmpeg passes no TLS options to its RTSP client.
+    Impossible,
+}
+
 /// A source that ffmpeg reads.
 #[derive(Debug)]
 pub(super) struct Ffmpeg {
     input: Input,
     format: Option<String>,
     jpeg: JpegOptions,
+    verification: Verification,
     reaper: Reaper,
 }
 
@@ -76,6 +90,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
             return Err(ConfigError::new(message).at(transport_span));
         }
     };
+    let verify_tls = options.boolean("verify_tls")?.unwrap_or(true);
     let jpeg = JpegOptions::of(options)?;
     let written = match address.scheme() {
         "ffmpeg" => address.rest(),
@@ -89,6 +104,12 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         );
         return Err(ConfigError::new(message));
     }
+    let is_rtsps = address.scheme() == "ffmpeg" && written.starts_with("rtsps:");
+    let verification = match verify_tls {
+        false => Verification::Off,
+        true if is_rtsps => Verification::Impossible,
+        true => Verification::On,
+    };
     let input = if let Some(graph) = written.strip_prefix("lavfi:") {
         Input::Lavfi(graph.to_owned())
     } else if written.contains("://") && !written.starts_with("file:") {
@@ -104,6 +125,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         input,
         format,
         jpeg,
+        verification,
         reaper: Reaper::default(),
     })
 }
@@ -115,6 +137,7 @@ impl Ffmpeg {
             input: Input::Loop(path.to_owned()),
             format: None,
             jpeg,
+            verification: Verification::On,
             reaper: Reaper::default(),
         }
     }
@@ -137,7 +160,11 @@ impl Ffmpeg {
                 let protocols = format!("pipe,{}", protocols(bare));
                 add(&["-protocol_whitelist", &protocols]);
                 add(&["-f", "concat", "-safe", "0", "-i", "pipe:0"]);
-                list = Some(playlist(bare, credentials.as_ref(), transport));
+                let mut text = playlist(bare, credentials.as_ref(), transport);
+                if self.verification == Verification::On {
+                    text.push_str(&verifying(bare));
+                }
+                list = Some(text);
             }
             Input::Lavfi(graph) => {
                 add(&["-protocol_whitelist", "file", "-re"]);
@@ -165,6 +192,11 @@ impl Ffmpeg {
     }
 
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
+        if self.verification == Verification::Impossible {
+            let reason = "ffmpeg can't verify the certificate of an rtsps camera; \
+                          verify_tls = false accepts any certificate";
+            return Err(Failure::new(FailureKind::Unsupported, reason));
+        }
         let (arguments, list) = self.command();
         let stdin = match list {
             Some(_) => Stdin::Piped,
@@ -251,6 +283,24 @@ fn playlist(bare: &str, credentials: Option<&Credentials>, transport: &str) -> S
     list
 }
 
+/// Returns the options of the list's address that make ffmpeg verify the peer's certificate.
+/// Otherwise it accepts any.
+fn verifying(bare: &str) -> String {
+    let scheme = bare.split_once(':').map_or("", |(scheme, _)| scheme);
+    if !matches!(scheme, "https" | "hls" | "rtmps" | "tls") {
+        return String::new();
+    }
+    let mut options = "option tls_verify 1\n".to_owned();
+    // Some builds of ffmpeg trust no authority by default.
+    if let Some(file) = tls_trust::authorities_file() {
+        let quoted = file.to_string_lossy().replace('\'', r"'\''");
+        if !quoted.contains('\n') {
+            options.push_str(&format!("option ca_file '{quoted}'\n"));
+        }
+    }
+    options
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +325,23 @@ mod tests {
             list.contains("file 'rtsp://viewer:p%27w@10.0.0.7/a'\\''b?x=1'\n"),
             "{list}"
         );
+    }
+
+    #[test]
+    fn certificates_are_verified_unless_that_is_turned_off() {
+        for (address, is_verified) in [
+            ("ffmpeg:https://h/a.m3u8", true),
+            ("rtmps://h/a/b", true),
+            ("ffmpeg:http://h/a.m3u8", false),
+            ("ffmpeg:rtsp://h/a", false),
+        ] {
+            let (_, list) = made(address);
+            let verifies = list.expect("a list").contains("\noption tls_verify 1\n");
+            assert_eq!(verifies, is_verified, "{address}");
+        }
+        let rtsps = Address::new("ffmpeg:rtsps://h/a");
+        let source = read(&rtsps, &mut Section::empty("a test")).expect("a source");
+        assert_eq!(source.verification, Verification::Impossible);
     }
 
     #[test]

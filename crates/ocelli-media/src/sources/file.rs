@@ -9,9 +9,7 @@ use super::{Address, Kind};
 use crate::jpeg::{self, Splitter};
 use crate::options::JpegOptions;
 use ocelli_config::{ConfigError, Section};
-use ocelli_core::{
-    Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher, RunOnce, Source,
-};
+use ocelli_core::{Failure, FailureKind, PeerKind, Publisher, RunOnce, Source};
 use percent_encoding::percent_decode_str;
 use std::fs::File;
 use std::io::{self, Read};
@@ -102,8 +100,10 @@ impl Pictures {
         let bytes = read.await.map_err(|error| self.unreadable(&error))?;
         // A file that is being replaced may be short for a moment. If it stays short, the
         // watchdog reports it.
-        if let Some(size) = jpeg::size(&bytes).filter(|_| bytes.len() <= jpeg::MAX_BYTES) {
-            publisher.publish(Picture::jpeg(FrameBuffer::copy_from(&bytes), Some(size)));
+        if bytes.len() <= jpeg::MAX_BYTES
+            && let Ok(picture) = jpeg::picture(&bytes)
+        {
+            publisher.publish(picture);
         }
         Ok(())
     }
@@ -118,17 +118,6 @@ impl Pictures {
         let mut budget = publisher.budget(PeerKind::Program);
         let mut shown = false;
         loop {
-            while let Some(buffer) = splitter.next_picture() {
-                budget.charge_messages(1);
-                budget.ready().await?;
-                let Some(size) = jpeg::size(buffer.payload()) else {
-                    continue;
-                };
-                ticks.tick().await;
-                shown = true;
-                without.reset();
-                publisher.publish(Picture::jpeg(buffer, Some(size)));
-            }
             let read = blocking(move || {
                 let mut bytes = vec![0; CHUNK];
                 let len = file.read(&mut bytes)?;
@@ -142,7 +131,15 @@ impl Pictures {
             }
             budget.charge_bytes(bytes.len());
             budget.ready().await?;
-            splitter.push(&bytes);
+            let mut rest = &bytes[..];
+            while let Some(picture) = splitter.next_picture(&mut rest) {
+                budget.charge_messages(1);
+                budget.ready().await?;
+                ticks.tick().await;
+                shown = true;
+                without.reset();
+                publisher.publish(picture);
+            }
         }
         // Other bytes after the last picture are ignored.
         if shown {

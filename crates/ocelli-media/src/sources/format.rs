@@ -245,13 +245,11 @@ async fn publish_mjpeg<R: AsyncRead + Unpin>(
         if without.add(len) {
             return Err(no_video("JPEG"));
         }
-        splitter.push(&chunk[..len]);
-        while let Some(buffer) = splitter.next_picture() {
-            if let Some(size) = jpeg::size(buffer.payload()) {
-                without.reset();
-                publisher.publish(Picture::jpeg(buffer, Some(size)));
-                pace.wait().await;
-            }
+        let mut rest = &chunk[..len];
+        while let Some(picture) = splitter.next_picture(&mut rest) {
+            without.reset();
+            publisher.publish(picture);
+            pace.wait().await;
             input.budget().charge_messages(1);
             input.budget().ready().await?;
         }

@@ -6,6 +6,7 @@
 
 mod address;
 mod capture_clock;
+mod digest;
 mod exec;
 mod ffmpeg;
 mod file;
@@ -20,6 +21,7 @@ pub mod push;
 mod raw;
 pub mod rtsp;
 mod ssrf_guard;
+mod tls_fault;
 mod tls_trust;
 mod v4l2;
 
@@ -27,9 +29,10 @@ pub use address::{Address, Credentials, redact};
 #[cfg(fuzzing)]
 pub use format::bare_pictures;
 #[cfg(fuzzing)]
-pub use http::{multipart_parts, read_response};
+pub use http::{multipart_pictures, read_response};
 pub use kind::{Kind, Open};
 pub use ssrf_guard::{REFUSED, SsrfGuard};
+pub use tls_fault::{TlsFault, certificate_fault};
 
 use ocelli_config::{ConfigError, Section, nearest};
 use ocelli_core::Source;

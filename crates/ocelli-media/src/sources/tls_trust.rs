@@ -7,6 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -35,6 +36,24 @@ pub async fn client_config(verify: bool) -> Result<Arc<ClientConfig>, String> {
         .await
         .cloned()
         .map_err(|error| format!("this machine's trusted root certificates can't be read: {error}"))
+}
+
+/// Files with the root certificates that a system trusts: Debian, Fedora, Alpine and BSD, SUSE.
+const AUTHORITIES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// Returns the file with the root certificates that this machine trusts, for programs that don't
+/// find it themselves.
+pub fn authorities_file() -> Option<PathBuf> {
+    if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
+        return Some(file.into());
+    }
+    let mut files = AUTHORITIES.iter().map(PathBuf::from);
+    files.find(|file| file.is_file())
 }
 
 fn verifying_config() -> Result<ClientConfig, Error> {

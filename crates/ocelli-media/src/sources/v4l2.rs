@@ -115,9 +115,8 @@ impl Device {
         if raw {
             arguments.extend(ffmpeg::to_smjpeg(&self.jpeg, None, None));
         } else {
-            // Cameras leave out the default Huffman tables, which browsers need.
-            add(&["-an", "-c:v", "copy", "-bsf:v", "mjpeg2jpeg"]);
-            add(&["-flush_packets", "1", "-f", "smjpeg", "pipe:1"]);
+            add(&["-an", "-c:v", "copy", "-flush_packets", "1"]);
+            add(&["-f", "smjpeg", "pipe:1"]);
         }
         arguments
     }

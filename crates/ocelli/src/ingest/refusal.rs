@@ -1,6 +1,5 @@
 //! The reasons why a device's connection is refused or closed, as sent to the device.
 
-use ocelli_core::TooLarge;
 use ocelli_core::text::shown;
 use ocelli_net::websocket::{Fault, close};
 use serde_json::Value;
@@ -69,17 +68,13 @@ impl Refusal {
         Self::new(close::TOO_MANY, "rate_limited", message)
     }
 
-    /// Too many messages in a row are not pictures that the hub accepts. `too_large` is set if
-    /// the last one was refused because of its size.
-    pub fn not_jpeg(times: u32, too_large: Option<TooLarge>) -> Self {
-        let message = match too_large {
-            None => format!(
-                "{times} messages in a row were not JPEGs; each message must be one whole JPEG"
-            ),
-            Some(too_large) => format!(
-                "{times} messages in a row were not JPEGs that this hub accepts; the last one: {too_large}"
-            ),
-        };
+    /// Too many messages in a row are not pictures that the hub accepts. `last` is the reason
+    /// for the last one.
+    pub fn not_jpeg(times: u32, last: impl fmt::Display) -> Self {
+        let message = format!(
+            "{times} messages in a row were not JPEGs that this hub accepts; the last one: {last}; \
+             each message must be one whole JPEG"
+        );
         Self::new(1003, "not_jpeg", message)
     }
 
@@ -121,5 +116,24 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.error_code, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocelli_media::jpeg;
+
+    #[test]
+    fn the_device_is_told_why_its_messages_are_not_pictures() {
+        for (message, reason) in [
+            (&b"GIF89a"[..], "not a JPEG"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG without an end"),
+            (b"\xff\xd8\xff\xd9", "a JPEG without a picture in it"),
+        ] {
+            let flaw = jpeg::picture(message).expect_err("not whole");
+            let told = Refusal::not_jpeg(10, flaw).message;
+            assert!(told.contains(&format!("the last one: {reason};")), "{told}");
+        }
     }
 }

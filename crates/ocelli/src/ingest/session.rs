@@ -10,10 +10,11 @@ use super::devices::{Device, Ingest, Report};
 use crate::store::{keys, streams};
 use bytes::Bytes;
 use ocelli_core::text::is_control;
-use ocelli_core::{App, FrameBuffer, IngestLimits, Picture, TooLarge};
+use ocelli_core::{App, IngestLimits};
 use ocelli_media::jpeg;
 use ocelli_net::websocket::{End, Incoming, Socket};
 use serde_json::{Map, Value};
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -260,10 +261,11 @@ impl Session {
         if message.len() > limit {
             return Err(Refusal::frame_too_large(limit));
         }
-        let Some(size) = jpeg::complete_size(message) else {
-            return self.count_rejected(None);
+        let picture = match jpeg::picture(message) {
+            Ok(picture) => picture,
+            Err(flaw) => return self.count_rejected(flaw),
         };
-        let (width, height) = size;
+        let (width, height) = picture.size.unwrap_or_default();
         let checked = self
             .ingest
             .identity
@@ -271,7 +273,7 @@ impl Session {
             .capacity()
             .check((width.into(), height.into()));
         if let Err(too_large) = checked {
-            return self.count_rejected(Some(too_large));
+            return self.count_rejected(too_large);
         }
         let counts = &self.admission.device.counts;
         self.not_jpeg = 0;
@@ -281,7 +283,6 @@ impl Session {
             counts.above_rate.fetch_add(1, Relaxed);
             return Ok(());
         }
-        let picture = Picture::jpeg(FrameBuffer::copy_from(message), Some(size));
         if self
             .admission
             .source
@@ -292,12 +293,13 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a message that is not a JPEG, or whose JPEG the hub does not accept.
-    fn count_rejected(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
+    /// Counts a message that is not a whole JPEG, or whose JPEG the hub does not accept, for
+    /// this reason.
+    fn count_rejected(&mut self, reason: impl Display) -> Result<(), Refusal> {
         self.admission.device.counts.not_jpeg.fetch_add(1, Relaxed);
         self.not_jpeg += 1;
         match self.not_jpeg {
-            NOT_JPEG_LIMIT.. => Err(Refusal::not_jpeg(self.not_jpeg, too_large)),
+            NOT_JPEG_LIMIT.. => Err(Refusal::not_jpeg(self.not_jpeg, reason)),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 //! proxy, HTTP cameras, configured cameras; and this machine.
 
 use crate::support::doctor::{Corruption, DoctorOutput, doctor, proxy, server};
-use crate::support::hub::OCELLI;
+use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
 use std::process::Command;
@@ -135,6 +135,34 @@ fn an_http_camera_that_requires_a_password_is_named() {
     let output = doctor(&[&address.replace("http://", "http://viewer:hush-hush@")]);
     output.fails("pictures", &["401", "Check both"]);
     assert!(!output.all.contains("hush-hush"), "{}", output.all);
+}
+
+#[test]
+fn a_camera_that_the_hub_is_watching_may_be_taken() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    // It serves one viewer, and closes all other connections.
+    let (connected, first) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming().flatten() {
+            if held.is_empty() {
+                held.push(stream);
+                let _ = connected.send(());
+            }
+        }
+    });
+    let dir = Dir::new("doctor-taken");
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\n[[camera]]\nid = \"door\"\nsource = \"rtsp://{address}/x\"\n\
+         keep = true\n"
+    );
+    let hub = configured(&dir, &text).start();
+    first.recv().expect("the hub connects");
+    let words = &["It may be taken: this hub is watching it"];
+    doctor(&[&format!("rtsp://{address}/x")]).fails("rtsp", words);
+    doctor(&[&format!("http://{address}/x")]).fails("http", words);
+    drop(hub);
 }
 
 #[test]

@@ -92,16 +92,11 @@ impl Connection {
         self.wire.budget()
     }
 
-    /// Returns the remaining bytes of the body, if known.
-    pub(super) fn remaining(&self) -> Option<u64> {
-        self.framing.remaining()
-    }
-
     /// Sends a request and reads the head of the response.
-    pub(super) async fn request(&mut self, request: &str) -> Result<Head, Fault> {
+    pub(super) async fn request(&mut self, request: &[u8]) -> Result<Head, Fault> {
         self.unanswered = true;
         self.keeps_alive = false;
-        self.wire.write(request.as_bytes()).await?;
+        self.wire.write(request).await?;
         let mut reader = HeadReader::default();
         loop {
             let mut rest = &self.buffer[self.raw.clone()];

@@ -87,14 +87,6 @@ impl Framing {
         !matches!(self, Self::Close) && !says("close") && (head.is_1_1 || says("keep-alive"))
     }
 
-    /// Returns the remaining bytes, if known.
-    pub(super) fn remaining(&self) -> Option<u64> {
-        match self {
-            Self::Length(left) => Some(*left),
-            Self::Chunked(_) | Self::Close => None,
-        }
-    }
-
     /// Returns true if the whole body was taken.
     pub(super) fn is_done(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunks::Done))

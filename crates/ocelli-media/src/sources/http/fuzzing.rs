@@ -1,22 +1,23 @@
 //! Entry points for the fuzz targets.
 
-use super::challenge;
 use super::framing::{Framing, Taken};
 use super::head::HeadReader;
 use super::multipart::{Multipart, boundary};
-use http_auth::PasswordParams;
+use super::sign_in::Signer;
+use crate::sources::Credentials;
 
-/// Returns the number of parts in a multipart stream that arrives in these pieces.
-pub fn multipart_parts(content_type: &str, pieces: &[&[u8]]) -> usize {
+/// Returns the lengths of the pictures in a multipart stream that arrives in these pieces.
+pub fn multipart_pictures(content_type: &str, pieces: &[&[u8]]) -> Vec<usize> {
     let mut parts = Multipart::new(boundary(content_type).as_deref());
-    let mut count = 0;
+    let mut found = Vec::new();
     for piece in pieces {
         let mut rest = *piece;
-        while parts.next_part(&mut rest).is_some() {
-            count += 1;
+        while let Some(picture) = parts.next_picture(&mut rest) {
+            found.push(picture.buffer.len());
         }
+        let _ = parts.fault();
     }
-    count
+    found
 }
 
 /// Parses a response that arrives in these pieces. Returns its status, whether its challenge can
@@ -33,16 +34,12 @@ pub fn read_response(pieces: &[&[u8]]) -> Option<(u16, bool, Vec<u8>)> {
                 let Some(head) = reader.take(&mut rest).ok()? else {
                     continue;
                 };
-                let signed = challenge(&head.headers).is_some_and(|mut signer| {
-                    let requested = PasswordParams {
-                        username: "viewer",
-                        password: "s3cret",
-                        uri: "/",
-                        method: "GET",
-                        body: Some(&[]),
-                    };
-                    signer.respond(&requested).is_ok()
-                });
+                let credentials = Credentials {
+                    user: "viewer".into(),
+                    password: "s3cret".into(),
+                };
+                let signed = Signer::new(&head.headers)
+                    .is_ok_and(|mut signer| signer.authorization(&credentials, "/").is_some());
                 (response.0, response.1) = (head.status.as_u16(), signed);
                 framing.insert(Framing::of(&head))
             }

@@ -17,8 +17,8 @@ const MAX_HEADERS: usize = 100;
 /// Maximum number of informational responses (1xx) before the final one. Servers send one or two.
 const MAX_INFORMATIONAL: usize = 8;
 
-/// The beginning of every status line.
-const START: &[u8] = b"HTTP/1.";
+/// The beginnings of status lines, in any case. `ICY` is from Shoutcast, and curl accepts it.
+const STARTS: [&[u8]; 2] = [b"HTTP/1.", b"ICY "];
 
 /// The head of a final response.
 #[derive(Debug)]
@@ -106,46 +106,69 @@ impl HeadReader {
 
 /// Returns true if this can be the beginning of a status line, or of a blank line before it.
 fn begins_valid(line: &[u8]) -> bool {
-    let len = line.len().min(START.len());
-    line[..len] == START[..len] || matches!(line, b"\r" | b"\n" | b"\r\n")
+    let begins = |with: &[u8]| {
+        let len = line.len().min(with.len());
+        line[..len].eq_ignore_ascii_case(&with[..len])
+    };
+    STARTS.into_iter().any(begins) || matches!(line, b"\r" | b"\n" | b"\r\n")
 }
 
 /// Parses a complete head. Accepts the same deviations as browsers and curl, because cameras
-/// have them: blanks around names and in the status line, and lines that are not headers.
+/// have them: any blanks in the status line and around names, lines that are not headers,
+/// control characters in texts, and values that continue on the next line.
 fn parse(bytes: &[u8]) -> Result<Head, Fault> {
-    let mut config = httparse::ParserConfig::default();
-    config
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_multiple_spaces_in_response_status_delimiters(true)
-        .ignore_invalid_headers_in_responses(true);
-    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut fields);
-    match config.parse_response(&mut response, bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Err(httparse::Error::TooManyHeaders) => {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let status = status(first).ok_or(Fault::NotHttp)?;
+    let mut fields: Vec<(HeaderName, Vec<u8>)> = Vec::new();
+    let mut count = 0;
+    for line in lines {
+        let value = line.trim_ascii();
+        if value.is_empty() {
+            continue;
+        }
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            if let Some((_, before)) = fields.last_mut() {
+                before.push(b' ');
+                before.extend_from_slice(value);
+            }
+            continue;
+        }
+        count += 1;
+        if count > MAX_HEADERS {
             let reason = format!("its response has more than {MAX_HEADERS} headers");
             return Err(Fault::Excess(reason));
         }
-        Ok(httparse::Status::Partial) | Err(_) => return Err(Fault::NotHttp),
+        let Some(colon) = memchr(b':', line) else {
+            continue;
+        };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        if let Ok(name) = HeaderName::from_bytes(name.trim_ascii()) {
+            fields.push((name, value.trim_ascii().to_vec()));
+        }
     }
-    let status = response.code.map(StatusCode::from_u16);
-    let Some(Ok(status)) = status else {
-        return Err(Fault::NotHttp);
-    };
     let mut headers = HeaderMap::new();
-    for field in response.headers.iter() {
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(field.name.as_bytes()),
-            HeaderValue::from_bytes(field.value),
-        ) {
+    for (name, mut value) in fields {
+        value.retain(|byte| !byte.is_ascii_control());
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
             headers.append(name, value);
         }
     }
     Ok(Head {
         status,
         headers,
-        is_1_1: response.version == Some(1),
+        is_1_1: first
+            .get(..8)
+            .is_some_and(|version| version.eq_ignore_ascii_case(b"HTTP/1.1")),
     })
+}
+
+/// Parses the status from a status line.
+fn status(line: &[u8]) -> Option<StatusCode> {
+    let blank = line.iter().position(u8::is_ascii_whitespace)?;
+    let code = line[blank..].trim_ascii_start();
+    let digits = code.iter().position(|byte| !byte.is_ascii_digit());
+    StatusCode::from_bytes(&code[..digits.unwrap_or(code.len())]).ok()
 }
 
 #[cfg(test)]
@@ -181,6 +204,8 @@ mod tests {
             "\r\n\r\nHTTP/1.0 200 OK\nServer: x\n\n",
             "HTTP/1.1  200  OK\r\nno header at all\r\nContent-Type : image/jpeg\r\n\r\n",
             "HTTP/1.1 200\r\n\r\n",
+            "http/1.1\t200 \x01\r\nX: a\r\n b\r\n\r\n",
+            "ICY 200 OK\r\n: x\r\n\r\n",
             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
             let response = [head.as_bytes(), b"body"].concat();

@@ -59,7 +59,8 @@ impl Wire {
             inner: stream,
             since: None,
         };
-        let mut stream = TlsConnector::from(tls).connect(name, stream).await?;
+        let handshake = TlsConnector::from(tls).connect(name, stream);
+        let mut stream = handshake.await.map_err(Fault::Handshake)?;
         stream.get_mut().0.charge();
         Ok(Self::Tls(Box::new(stream)))
     }

@@ -56,10 +56,10 @@ impl<'a> Reception<'a> {
         let captured = self.captured(frame);
         let mut picture = match self.format {
             TrackFormat::Unchanged => {
-                let Some(size) = jpeg::size(bytes) else {
+                let Ok(picture) = jpeg::picture(bytes) else {
                     return Ok(());
                 };
-                Picture::jpeg(FrameBuffer::copy_from(bytes), Some(size))
+                picture
             }
             TrackFormat::Decoded(codec) => {
                 let survey = annexb::survey(codec, bytes);

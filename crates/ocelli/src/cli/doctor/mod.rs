@@ -7,7 +7,7 @@
 //! - `http`, `handshake`, `accept`, `frames`, `socket`: a WebSocket client that is as strict as a
 //!   browser. It does not use a library, because a library would stop at the first fault and not
 //!   report which one it is.
-//! - `web`, `rtsp`, `camera`: cameras
+//! - `web`, `rtsp`, `camera`: cameras; `in_use`: other programs that watch them
 //! - `machine`: ffmpeg, port, limits
 //!
 //! The doctor changes nothing.
@@ -17,6 +17,7 @@ mod camera;
 mod frames;
 mod handshake;
 mod http;
+mod in_use;
 mod machine;
 mod net;
 pub mod report;
@@ -102,12 +103,20 @@ async fn diagnose(args: &DoctorArgs) -> Result<Report, String> {
         "http" | "https" => {
             parse(&address)?;
             let url = Url::parse(target.trim()).map_err(|_| not_an_address(&address))?;
+            let hint = in_use::hint(&address).await;
             web::diagnose(target, &url, protocol, &mut report).await;
+            report.explain_failures(hint.as_deref());
         }
-        "rtsp" => rtsp::diagnose(&address, &mut report).await,
+        "rtsp" => {
+            let hint = in_use::hint(&address).await;
+            rtsp::diagnose(&address, &mut report).await;
+            report.explain_failures(hint.as_deref());
+        }
         scheme if KINDS.iter().any(|kind| kind.schemes.contains(&scheme)) => {
             let camera = from_argument(target, 1).map_err(|error| error.to_string())?;
+            let hint = in_use::hint(&address).await;
             camera::diagnose(camera, &mut report).await;
+            report.explain_failures(hint.as_deref());
         }
         "" => configured(target, args, &mut report).await?,
         scheme => return Err(no_target(scheme)),
@@ -141,12 +150,14 @@ async fn configured(id: &str, args: &DoctorArgs, report: &mut Report) -> Result<
         return Ok(());
     };
     hide_secret(&camera.address, report);
+    let hint = in_use::hint(&camera.address).await;
     if camera.address.scheme() == "rtsp" {
         let address = camera.address.clone();
         rtsp::diagnose(&address, report).await;
     } else {
         camera::diagnose(camera, report).await;
     }
+    report.explain_failures(hint.as_deref());
     Ok(())
 }
 

@@ -47,6 +47,12 @@ pub struct Report {
 /// Hiding secrets shorter than this would hide parts of ordinary words.
 const SHORTEST_SECRET: usize = 4;
 
+/// Checks that fail if a camera serves another viewer.
+const CONNECTION_CHECKS: [&str; 6] = ["tcp", "tls", "http", "rtsp", "sessions", "pictures"];
+
+/// Parts of messages whose cause is known.
+const KNOWN_CAUSES: [&str; 4] = ["401", "403", "404", "certificate"];
+
 impl Report {
     /// Hides `secret` in all findings, even if a server sends it back.
     pub fn hide_secret(&mut self, secret: &str) {
@@ -80,6 +86,23 @@ impl Report {
     ) {
         let both = Some((expected, received));
         self.add(check, Outcome::Fail, message.as_ref(), both);
+    }
+
+    /// Puts a hint in front of the failures of connecting to a camera and of its pictures. Wrong
+    /// passwords and addresses have their own cause.
+    pub fn explain_failures(&mut self, hint: Option<&str>) {
+        let Some(hint) = hint else {
+            return;
+        };
+        for finding in &mut self.findings {
+            let is_connection = CONNECTION_CHECKS.contains(&finding.check);
+            let has_cause = KNOWN_CAUSES
+                .iter()
+                .any(|cause| finding.message.contains(cause));
+            if finding.result == Outcome::Fail && is_connection && !has_cause {
+                finding.message = format!("{hint} {}", finding.message);
+            }
+        }
     }
 
     fn add(

@@ -5,6 +5,7 @@
 
 use super::report::Report;
 use super::route::{Route, Stream};
+use ocelli_media::sources::{TlsFault, certificate_fault};
 use ocelli_net::tls::day;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -103,32 +104,39 @@ pub async fn handshake(
 
 /// The message for a failed handshake.
 fn error_message(error: &std::io::Error, route: &Route) -> String {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Error>());
     let port = route.port;
-    match inner {
-        Some(Error::InvalidMessage(_)) => format!(
+    match TlsFault::of(error) {
+        Some(TlsFault::NotTls) => format!(
             "The server on port {port} does not speak TLS. Write the address with ws:// or \
              http://, or use the server's TLS port."
         ),
-        Some(Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+        Some(TlsFault::Protocol) => {
             "The server refuses HTTP/1.1 (ALPN), and browsers open WebSockets only with \
              HTTP/1.1. Enable http/1.1 in addition to h2."
                 .to_owned()
         }
-        Some(Error::AlertReceived(rustls::AlertDescription::ProtocolVersion))
-        | Some(Error::PeerIncompatible(_)) => {
+        Some(TlsFault::Version | TlsFault::Ciphers) => {
             "The server supports no TLS version and cipher that browsers still accept: they \
-             require 1.2 or 1.3 with current ciphers. Update it, or put a reverse proxy in front of it."
+             require 1.2 or 1.3 with current ciphers. Update it, or put a reverse proxy in front \
+             of it. If it is a camera, the hub can play it with ffmpeg: in front of its address."
                 .to_owned()
         }
-        Some(Error::AlertReceived(alert)) => format!(
-            "The server aborts the TLS handshake ({alert:?}). See the server's log; \
+        Some(TlsFault::ClientCertificate) => {
+            "The server requires a certificate from its clients, and browsers and the hub send \
+             none. Turn that off at the server."
+                .to_owned()
+        }
+        Some(TlsFault::Name) => {
+            "The server aborts the TLS handshake because it has no certificate for this name. Use \
+             a name that it knows, or add this one at the server."
+                .to_owned()
+        }
+        Some(TlsFault::Broken | TlsFault::Certificate) => {
+            "The server aborts the TLS handshake, or breaks its rules. See the server's log; \
              often it has no certificate for this name."
-        ),
-        Some(other) => format!("The TLS handshake fails: {other}."),
-        None => format!(
+                .to_owned()
+        }
+        Some(TlsFault::Closed) | None => format!(
             "The server closes the connection during the TLS handshake. Perhaps port {port} does not speak \
              TLS: try ws:// or http://."
         ),
@@ -333,8 +341,9 @@ fn describe(fault: &CertificateError) -> String {
             "The certificate was revoked by its authority. Get a new one.".to_owned()
         }
         other => format!(
-            "The certificate's chain is not acceptable ({other}). Create a new one for use by a \
-             server, and serve the whole chain."
+            "The certificate's chain is not acceptable: a certificate {}. Create a new one for \
+             use by a server, and serve the whole chain.",
+            certificate_fault(other)
         ),
     }
 }

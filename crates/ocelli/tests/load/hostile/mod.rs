@@ -259,8 +259,11 @@ async fn streams_without_pictures_are_cut_off() {
     );
     cut_off(markers.within(80 << 20), false, much).await;
     let still = "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n";
-    let still = Attack::endless("a still", still, "a").within(40 << 20);
-    cut_off(still, false, "larger than 16 MiB").await;
+    let other = Attack::endless("a still of another format", still, "a").within(40 << 20);
+    cut_off(other, false, "not a JPEG").await;
+    let begun = [still.as_bytes(), b"\xFF\xD8\xFF\xDA\0\x08\x01\x01\0\0\0\0"].concat();
+    let endless = Attack::endless_bytes("a still", &begun, b"a").within(40 << 20);
+    cut_off(endless, false, "larger than 16 MiB").await;
 }
 
 #[tokio::test]

@@ -1,0 +1,156 @@
+//! Heads of responses that deviate from HTTP, and TLS that is too old or missing.
+
+use super::script::{Script, Watch};
+use super::{picture, still};
+use std::process::{Child, Command, Stdio};
+
+#[tokio::test]
+async fn heads_that_browsers_and_curl_accept_are_accepted() {
+    let typed = "Content-Type: image/jpeg\r\n";
+    for head in [
+        format!("HTTP/1.1 200 OK\r\nServer\r\n{typed}\r\n"),
+        format!("HTTP/1.1 200 OK\r\nMy Camera: 7\r\n: x\r\n{typed}\r\n"),
+        "HTTP/1.1 200 OK\r\nContent-Type : image/jpeg\r\n\r\n".to_owned(),
+        format!("HTTP/1.1  200  OK\r\n{typed}\r\n"),
+        format!("HTTP/1.1 200\r\n{typed}\r\n"),
+        format!("HTTP/1.1 200 \r\n{typed}\r\n"),
+        format!("HTTP/1.1\t200\tOK\r\n{typed}\r\n"),
+        format!("HTTP/1.1 200 Всё\x01 хорошо\r\n{typed}\r\n"),
+        format!("http/1.1 200 OK\r\n{typed}\r\n"),
+        format!("HTTP/1.0 200 OK\n{}\n", typed.replace('\r', "")),
+        format!("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\n{typed}\r\n"),
+        format!("HTTP/1.1 200 OK\r\nX: \x01\x7f\r\n{typed}\r\n"),
+        format!("HTTP/1.1 200 OK\r\n{typed}Content-Type: image/jpeg\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\n{typed}Content-Length: 3001 bytes\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\n{typed}Content-Length: 3001\r\nContent-Length: 9\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\n{typed}Transfer-Encoding: identity\r\n\r\n"),
+        format!("ICY 200 OK\r\n{typed}\r\n"),
+        "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+    ] {
+        let script = Script::new().await;
+        let mut watch = Watch::new(&script.url("http", "", "/still.jpg"), "");
+        let whole = picture(1);
+        let (peer, _) = script.answer(&[head.as_bytes(), &whole].concat()).await;
+        drop(peer);
+        watch.shows(&whole, &head).await;
+    }
+}
+
+#[tokio::test]
+async fn plain_text_on_an_https_port_is_told() {
+    for answer in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"<html>",
+        &still(&picture(1)),
+    ] {
+        let script = Script::new().await;
+        let watch = Watch::new(&script.url("https", "", "/still.jpg"), "");
+        let mut peer = script.accept().await;
+        peer.send(answer).await;
+        let reason = watch.failure().await;
+        assert!(
+            reason.starts_with("it does not speak TLS on this port: write http://"),
+            "{reason}"
+        );
+    }
+    let script = Script::new().await;
+    let watch = Watch::new(&script.url("https", "", "/still.jpg"), "");
+    drop(script.accept().await);
+    let reason = watch.failure().await;
+    assert!(reason.starts_with("the camera close"), "{reason}");
+}
+
+/// `openssl s_server` with a self-signed certificate. It serves a picture at `/answer`.
+struct OpenSsl(Child, u16);
+
+impl OpenSsl {
+    fn start(name: &str, arguments: &str) -> Self {
+        let dir = format!("ocelli-{name}-{}", std::process::id());
+        let dir = std::env::temp_dir().join(dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let head = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n";
+        std::fs::write(dir.join("answer"), [head, &picture(1)[..]].concat()).unwrap();
+        let (key, certificate) = (dir.join("key.pem"), dir.join("cert.pem"));
+        if !certificate.exists() {
+            let made = Command::new("openssl")
+                .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=camera".split(' '))
+                .args(["-keyout".as_ref(), key.as_os_str()])
+                .args(["-out".as_ref(), certificate.as_os_str()])
+                .stderr(Stdio::null())
+                .status();
+            assert!(made.expect("openssl").success());
+        }
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let child = Command::new("openssl")
+            .args(["s_server", "-accept", &format!("127.0.0.1:{port}"), "-HTTP"])
+            .current_dir(&dir)
+            .args(arguments.split(' '))
+            .args(["-key".as_ref(), key.as_os_str()])
+            .args(["-cert".as_ref(), certificate.as_os_str()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl");
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::yield_now();
+        }
+        Self(child, port)
+    }
+}
+
+impl Drop for OpenSsl {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn old_tls_is_told_in_words() {
+    let words = "its TLS is too old: it supports n";
+    for arguments in [
+        "-tls1 -cipher ALL:@SECLEVEL=0",
+        "-tls1_1 -cipher ALL:@SECLEVEL=0",
+        "-tls1_2 -cipher AES128-SHA:AES256-GCM-SHA384:@SECLEVEL=0",
+        "-tls1_2 -cipher DHE-RSA-AES128-SHA:@SECLEVEL=0",
+    ] {
+        let server = OpenSsl::start("old-tls", arguments);
+        for lines in ["", "verify_tls = false"] {
+            let url = format!("https://127.0.0.1:{}/", server.1);
+            let reason = Watch::new(&url, lines).failure().await;
+            assert!(reason.starts_with(words), "{arguments}: {reason}");
+            assert!(
+                reason.contains("ffmpeg: in front of its address plays it"),
+                "{reason}"
+            );
+        }
+    }
+    // It asks for a certificate of the client.
+    let server = OpenSsl::start("client", "-tls1_2 -Verify 1 -verify_return_error");
+    let url = format!("https://127.0.0.1:{}/", server.1);
+    let reason = Watch::new(&url, "verify_tls = false").failure().await;
+    assert!(
+        reason.contains("client certificate") || reason.contains("TLS"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn ffmpeg_verifies_certificates_and_plays_old_tls() {
+    for arguments in ["-tls1_2", "-tls1 -cipher ALL:@SECLEVEL=0"] {
+        let server = OpenSsl::start("ffmpeg", arguments);
+        let url = format!("ffmpeg:https://127.0.0.1:{}/answer", server.1);
+        let reason = Watch::new(&url, "").failure().await;
+        assert_eq!(
+            reason,
+            "its certificate can't be verified; verify_tls = false accepts a self-signed one"
+        );
+        let mut watch = Watch::new(&url, "verify_tls = false");
+        watch.shows_any(arguments).await;
+    }
+    let reason = Watch::new("ffmpeg:rtsps://127.0.0.1/", "").failure().await;
+    assert!(reason.contains("verify_tls = false"), "{reason}");
+}

@@ -103,8 +103,8 @@ impl Source for Http {
 
 /// What a response contains.
 enum Content {
-    /// A multipart stream.
-    Parts(Multipart),
+    /// A multipart stream with this boundary.
+    Parts(Option<String>),
     /// A JPEG, or several without anything between them.
     Pictures,
     /// No picture, although the camera calls it one: the reason.
@@ -139,7 +139,9 @@ impl<'a> Attempt<'a> {
             ticks.tick().await;
             let head = self.exchange.get().await?;
             let still = match self.content(&head).await? {
-                Content::Parts(parts) => return self.stream(parts).await,
+                Content::Parts(boundary) => {
+                    return self.stream(Multipart::new(boundary.as_deref())).await;
+                }
                 Content::Pictures => self.pictures().await?,
                 Content::Flawed(reason) => Err(reason.to_owned()),
             };
@@ -164,9 +166,9 @@ impl<'a> Attempt<'a> {
         let content_type = content_type.unwrap_or_default();
         let kind = content_type.split(';').next().unwrap_or_default().trim();
         let kind = kind.to_ascii_lowercase();
-        let parts = || Multipart::new(multipart::boundary(&content_type).as_deref());
+        let parts = || Content::Parts(multipart::boundary(&content_type));
         if kind.starts_with("multipart/") {
-            return Ok(Content::Parts(parts()));
+            return Ok(parts());
         }
         let first = match timeout_at(Instant::now() + RESPONSE_TIMEOUT, self.first_byte()).await {
             Ok(first) => first?,
@@ -181,7 +183,7 @@ impl<'a> Attempt<'a> {
         let is_jpeg = types.contains(&kind.as_str());
         match first {
             Some(0xFF) => return Ok(Content::Pictures),
-            Some(b'-') => return Ok(Content::Parts(parts())),
+            Some(b'-') => return Ok(parts()),
             Some(_) if is_jpeg => return Ok(Content::Flawed(NOT_JPEG)),
             None if is_jpeg => return Ok(Content::Flawed("it sends an empty picture")),
             _ => {}

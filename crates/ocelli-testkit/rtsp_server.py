@@ -32,6 +32,7 @@ def parse_arguments():
     parser.add_argument("--keys", type=int, default=15, help="key frame interval, in frames")
     parser.add_argument("--bitrate", type=int, default=1000, help="bitrate of H.264 and H.265, in kbit/s")
     parser.add_argument("--pattern", default="ball", help="pattern of videotestsrc")
+    parser.add_argument("--udp", action="store_true", help="refuses RTP over TCP")
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
@@ -63,6 +64,7 @@ def pipelines(arguments):
         + f"! x265enc tune=zerolatency speed-preset=ultrafast bitrate={rate} "
         + f"key-int-max={keys} option-string=open-gop=0:pools=none:frame-threads=1 "
         + "! h265parse ! rtph265pay pt=96 config-interval=-1 name=pay0 ",
+        "/mpeg4": picture() + "! avenc_mpeg4 bitrate=500000 ! rtpmp4vpay pt=96 name=pay0 ",
         "/mjpeg": picture() + "! jpegenc quality=70 ! rtpjpegpay pt=26 name=pay0 ",
         # Its brightness encodes the capture time: see set_clock.
         "/clock": "videotestsrc name=clock is-live=true pattern=solid-color "
@@ -215,6 +217,8 @@ def main():
         factory.set_launch(f"( {pipeline})")
         # Like a camera: one encoder for all viewers.
         factory.set_shared(True)
+        if arguments.udp:
+            factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
         if arguments.user is not None:
             factory.set_permissions(permissions())
         factory.connect("media-configure", configure)

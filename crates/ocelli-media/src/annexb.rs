@@ -53,6 +53,16 @@ fn kind(codec: Codec, unit: &[u8]) -> Option<u8> {
 /// Returns the sequence parameter sets before an access unit's first slice. They contain the
 /// picture's size.
 pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    all_parameter_sets(codec, bytes).filter(move |unit| {
+        matches!(
+            (codec, kind(codec, unit)),
+            (Codec::H264, Some(7)) | (Codec::H265, Some(33))
+        )
+    })
+}
+
+/// Returns all parameter sets before an access unit's first slice, without start codes.
+pub fn all_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     // Searching a raw picture would take longer than everything else that is done with it.
     let bytes = matches!(codec, Codec::H264 | Codec::H265).then_some(bytes);
     let units = bytes.into_iter().flat_map(unit_starts);
@@ -64,10 +74,19 @@ pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item
     let sets = before_slices.filter(move |rest| {
         matches!(
             (codec, kind(codec, rest)),
-            (Codec::H264, Some(7)) | (Codec::H265, Some(33))
+            (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34))
         )
     });
     sets.map(unit)
+}
+
+/// Returns true if there is a slice in these bytes, which begin with a start code.
+pub fn has_slice(codec: Codec, bytes: &[u8]) -> bool {
+    unit_starts(bytes).any(|rest| match (codec, kind(codec, rest)) {
+        (Codec::H264, Some(kind)) => matches!(kind, 1..=5),
+        (_, Some(kind)) => kind <= 31,
+        (_, None) => false,
+    })
 }
 
 /// Facts about an access unit, read from the headers up to its first slice.

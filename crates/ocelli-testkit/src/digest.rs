@@ -1,6 +1,7 @@
 //! The server side of HTTP authentication as cameras implement it: Basic (RFC 7617), and Digest
-//! (RFC 7616) with MD5 and `qop=auth`.
+//! (RFC 7616).
 
+use aws_lc_rs::digest::{SHA256, digest};
 use md5::{Digest, Md5};
 
 /// The nonce of every challenge. It is constant because replay does not matter in tests.
@@ -30,52 +31,104 @@ pub fn digest_fits(
     user: &str,
     password: &str,
 ) -> bool {
-    let Some((scheme, fields)) = authorization.split_once(' ') else {
+    let check = DigestCheck {
+        realm: REALM.as_bytes(),
+        nonce: NONCE,
+        algorithm: "MD5",
+    };
+    let Some((_, fields)) = authorization.split_once(' ') else {
         return false;
     };
-    let field = |name: &str| field(fields, name).unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case("digest")
-        || field("nonce") != NONCE
-        || field("username") != user
-    {
-        return false;
-    }
-    if field("uri") != target {
-        return false;
-    }
-    let who = hash(&format!("{user}:{REALM}:{password}"));
-    let what = hash(&format!("{method}:{target}"));
-    let expected = if field("qop").is_empty() {
-        hash(&format!("{who}:{NONCE}:{what}"))
-    } else {
-        let (count, client) = (field("nc"), field("cnonce"));
-        hash(&format!(
-            "{who}:{NONCE}:{count}:{client}:{}:{what}",
-            field("qop")
-        ))
-    };
-    field("response").eq_ignore_ascii_case(&expected)
+    field(fields, "uri").as_deref() == Some(target)
+        && check.fits(authorization, method, user, password)
 }
 
-/// Returns one field of `a=b, c="d, e"`, without its quotes.
+/// A digest challenge of a camera, to check the response to it.
+#[derive(Clone, Copy, Debug)]
+pub struct DigestCheck<'a> {
+    /// The realm, in any character set.
+    pub realm: &'a [u8],
+    /// The nonce.
+    pub nonce: &'a str,
+    /// `MD5`, `SHA-256`, or one of them with `-sess`.
+    pub algorithm: &'a str,
+}
+
+impl DigestCheck<'_> {
+    /// Whether `Authorization: Digest …` is valid for this user, password and method.
+    pub fn fits(&self, authorization: &str, method: &str, user: &str, password: &str) -> bool {
+        let Some((scheme, fields)) = authorization.split_once(' ') else {
+            return false;
+        };
+        let field = |name: &str| field(fields, name).unwrap_or_default();
+        let known = (field("nonce"), field("username"));
+        if !scheme.eq_ignore_ascii_case("digest") || known != (self.nonce.into(), user.into()) {
+            return false;
+        }
+        let (nonce, own) = (self.nonce.as_bytes(), field("cnonce"));
+        let mut who = self.hash(&[user.as_bytes(), self.realm, password.as_bytes()]);
+        if self.algorithm.ends_with("-sess") {
+            who = self.hash(&[who.as_bytes(), nonce, own.as_bytes()]);
+        }
+        let (uri, qop, count) = (field("uri"), field("qop"), field("nc"));
+        let body = self.hash(&[]);
+        let mut what = vec![method.as_bytes(), uri.as_bytes()];
+        if qop == "auth-int" {
+            what.push(body.as_bytes());
+        }
+        let what = self.hash(&what);
+        let expected = match &*qop {
+            "" => self.hash(&[who.as_bytes(), nonce, what.as_bytes()]),
+            qop => self.hash(&[
+                who.as_bytes(),
+                nonce,
+                count.as_bytes(),
+                own.as_bytes(),
+                qop.as_bytes(),
+                what.as_bytes(),
+            ]),
+        };
+        field("response").eq_ignore_ascii_case(&expected)
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> String {
+        let joined = parts.join(&b':');
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self.algorithm.starts_with("SHA-256") {
+            true => hex(digest(&SHA256, &joined).as_ref()),
+            false => hex(&Md5::digest(&joined)),
+        }
+    }
+}
+
+/// Returns one field of `a=b, c="d, \"e\""`, without its quotes.
 fn field(fields: &str, name: &str) -> Option<String> {
     let mut rest = fields;
     while let Some((key, after)) = rest.split_once('=') {
-        let (value, left) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => after.split_once(',').unwrap_or((after, "")),
-        };
+        let mut value = String::new();
+        let mut characters = after.chars();
+        if after.starts_with('"') {
+            characters.next();
+            while let Some(character) = characters.next() {
+                match character {
+                    '"' => break,
+                    '\\' => value.extend(characters.next()),
+                    other => value.push(other),
+                }
+            }
+        } else {
+            value.extend(
+                characters
+                    .by_ref()
+                    .take_while(|character| *character != ','),
+            );
+        }
         if key.trim().eq_ignore_ascii_case(name) {
             return Some(value.trim().to_owned());
         }
-        rest = left.trim_start().trim_start_matches(',');
+        rest = characters.as_str().trim_start().trim_start_matches(',');
     }
     None
-}
-
-fn hash(text: &str) -> String {
-    let digest = Md5::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -3,6 +3,8 @@
 //! # Layout
 //! - [`RtspServer`]: GStreamer's RTSP server as a real camera (H.264, H.265, MJPEG, and
 //!   unusual ones), in a process that can be killed, frozen and restarted on the same port.
+//! - [`rtsp_script`]: RTSP cameras that follow a script, with exact bytes; [`rtsp_media`] makes
+//!   their packets, and [`rtsp_makers`] has the answers of common makers.
 //! - [`HttpCamera`]: an HTTP camera in this process, with correct and faulty behaviour.
 //! - [`FAKE_PI`]: a program that writes raw pictures with a clock in them.
 //! - [`wire`]: WebSocket frames as bytes. [`websocket`]: a raw WebSocket client that can break
@@ -34,12 +36,16 @@ mod lines;
 pub mod link;
 mod proc;
 mod rtsp;
+pub mod rtsp_makers;
+pub mod rtsp_media;
+pub mod rtsp_script;
 pub mod schedule;
 pub mod socket;
 pub mod watcher;
 pub mod websocket;
 pub mod wire;
 
+pub use digest::DigestCheck;
 pub use fake_pi::{FAKE_PI, clock_of};
 pub use http_camera::{HttpCamera, HttpCameraOptions};
 pub use hub::{Hub, HubBuilder};

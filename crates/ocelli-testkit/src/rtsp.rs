@@ -36,6 +36,8 @@ pub struct RtspServerOptions {
     pub bitrate: u32,
     /// The pattern of GStreamer's `videotestsrc`; a moving ball by default.
     pub pattern: String,
+    /// Whether it sends RTP only over UDP.
+    pub udp: bool,
     /// User, password and authentication scheme, if required.
     pub auth: Option<(String, String, RtspAuth)>,
 }
@@ -48,6 +50,7 @@ impl Default for RtspServerOptions {
             keys: 15,
             bitrate: 1000,
             pattern: "ball".into(),
+            udp: false,
             auth: None,
         }
     }
@@ -57,7 +60,7 @@ impl Default for RtspServerOptions {
 ///
 /// | mount | content |
 /// |---|---|
-/// | `/h264`, `/h265`, `/mjpeg` | a moving ball |
+/// | `/h264`, `/h265`, `/mjpeg`, `/mpeg4` | a moving ball |
 /// | `/small` | H.264 at 160 × 120, as a camera's substream |
 /// | `/clock` | H.264 whose brightness encodes the time: see [`RtspServer::clock_shade`] |
 /// | `/oob` | H.264 with parameter sets in the session description only |
@@ -180,6 +183,9 @@ impl RtspServer {
             .args(["--keys", &options.keys.to_string()])
             .args(["--bitrate", &options.bitrate.to_string()])
             .args(["--pattern", &options.pattern]);
+        if options.udp {
+            command.arg("--udp");
+        }
         if let Some((user, password, auth)) = &options.auth {
             let auth = match auth {
                 RtspAuth::Basic => "basic",

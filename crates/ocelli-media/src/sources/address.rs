@@ -32,12 +32,20 @@ pub struct Address {
     pub credentials: Option<Credentials>,
     /// SSRF guard for an address that was added over HTTP.
     pub ssrf_guard: Option<SsrfGuard>,
+    /// How to escape a password that can't be told from the rest of the address.
+    ambiguity: Option<String>,
 }
 
 impl Address {
     /// Parses an address as the user wrote it.
     pub fn new(written: &str) -> Self {
+        let ambiguity = ambiguity(written.trim());
         let (bare, credentials) = split_credentials(written.trim());
+        // The rest may contain a part of the password.
+        let bare = match (&ambiguity, bare.split_once("://"), bare.rsplit_once('@')) {
+            (Some(_), Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+            _ => bare,
+        };
         // Schemes are case-insensitive. Later code compares them in lower case.
         let bare = match bare.split_once(':') {
             Some((scheme, rest)) if is_scheme(scheme) => {
@@ -49,7 +57,14 @@ impl Address {
             bare,
             credentials,
             ssrf_guard: None,
+            ambiguity,
         }
+    }
+
+    /// Returns what must be escaped in a password that can't be told from the rest of the
+    /// address, as a list like `@ as %40, / as %2F`.
+    pub fn ambiguity(&self) -> Option<&str> {
+        self.ambiguity.as_deref()
     }
 
     /// Returns the part before the first colon, in lower case if it is a scheme.
@@ -79,6 +94,7 @@ impl Address {
         let host = url.host_str().filter(|host| !host.is_empty())?;
         let port = match url.scheme() {
             "rtsp" => url.port().unwrap_or(554),
+            "rtsps" => url.port().unwrap_or(322),
             _ => url.port_or_known_default().unwrap_or_default(),
         };
         let peer = format!("{}:{port}", host.to_ascii_lowercase());
@@ -151,7 +167,14 @@ fn credentials_end(rest: &str) -> Option<usize> {
         .map_or(rest.len(), |end| begins + end);
     let authority = &rest[..authority_end];
     if let Some(at) = authority.rfind('@') {
-        return Some(at);
+        // The part after a `#` is never sent to a camera. So an `@` in it, with a host behind it,
+        // ends a password that contains both.
+        let hidden = rest[at..].find('#').map(|hash| at + hash);
+        let last = hidden.and_then(|hash| Some(hash + rest[hash..].rfind('@')?));
+        return Some(match last {
+            Some(last) if is_one_address(rest, last) => last,
+            _ => at,
+        });
     }
     let (host, port) = authority.rsplit_once(':')?;
     let is_port = port.trim().parse::<u16>().is_ok();
@@ -168,6 +191,42 @@ fn credentials_end(rest: &str) -> Option<usize> {
         .find(|c: char| ends(c) || c.is_whitespace())
         .map_or(rest.len(), |end| first + end);
     rest[..host_end].rfind('@')
+}
+
+/// Returns true if the text up to `at`, and the host behind it, belong to one address.
+fn is_one_address(rest: &str, at: usize) -> bool {
+    let is_host = |c: char| c.is_ascii_alphanumeric() || c == '[';
+    !rest[..at].contains(char::is_whitespace)
+        && !rest[..at].contains("://")
+        && rest[at + 1..].starts_with(is_host)
+}
+
+/// Returns the characters in the password of an address that make it ambiguous: it has an `@`,
+/// and later a `/` or `?` and another `@` in front of what looks like the host.
+fn ambiguity(written: &str) -> Option<String> {
+    let (_, rest) = written.split_once("://")?;
+    let end = credentials_end(rest)?;
+    let host_and_path = &rest[end + 1..];
+    let slash = host_and_path.find(['/', '?', '\\'])?;
+    let (host, path) = host_and_path.split_at(slash);
+    let (before, after) = path.rsplit_once('@')?;
+    let next_host = after.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_full = |host: &str| match host.rsplit_once(':') {
+        _ if host.starts_with('[') => true,
+        Some((_, port)) => port.parse::<u16>().is_ok(),
+        None => host.contains('.') || host == "localhost",
+    };
+    // A host name without a domain in front, and an address behind.
+    if is_full(host) || !is_full(next_host) || before.contains('=') {
+        return None;
+    }
+    let inside = &rest[..end + 1 + slash + before.len()];
+    let used: Vec<_> = [('@', "%40"), ('/', "%2F"), ('?', "%3F"), ('#', "%23")]
+        .into_iter()
+        .filter(|(character, _)| inside.contains(*character))
+        .map(|(character, escaped)| format!("{character} as {escaped}"))
+        .collect();
+    Some(used.join(", "))
 }
 
 /// Names, or parts of names, of parameters whose values are secrets.
@@ -264,6 +323,49 @@ mod tests {
         for plain in ["http://h:81/a@b", "http://h/a@b", "http://[::1]:81/a@b"] {
             assert_eq!(Address::new(plain).bare(), plain);
             assert_eq!(redact(plain), plain);
+        }
+    }
+
+    #[test]
+    fn passwords_with_an_at_sign_and_more_are_found_or_must_be_escaped() {
+        for (written, password, bare) in [
+            ("rtsp://u:p@ss/w#rd@host", "p@ss/w#rd", "rtsp://host"),
+            (
+                "rtsp://u:p@ss#rd@10.0.0.7:554/x",
+                "p@ss#rd",
+                "rtsp://10.0.0.7:554/x",
+            ),
+            ("rtsp://u:p@h/x#y", "p", "rtsp://h/x#y"),
+            ("rtsp://u:p@h.local/a@b", "p", "rtsp://h.local/a@b"),
+            ("rtsp://u:p@nvr/a@b", "p", "rtsp://nvr/a@b"),
+        ] {
+            let address = Address::new(written);
+            let found = address.credentials.as_ref().expect("credentials");
+            assert_eq!((found.password.as_str(), address.bare()), (password, bare));
+            assert_eq!(address.ambiguity(), None, "{written}");
+            assert!(
+                !redact(written).contains(&format!("{password}@")),
+                "{written}"
+            );
+        }
+        for (written, escapes) in [
+            ("rtsp://u:p@ss/word@10.0.0.7/x", "@ as %40, / as %2F"),
+            (
+                "rtsps://u:p@ss?wo/rd@cam.local/x",
+                "@ as %40, / as %2F, ? as %3F",
+            ),
+            ("http://u:a@b/c@localhost", "@ as %40, / as %2F"),
+            ("rtsp://u:p@ss:w/rd@10.0.0.7:554/x", "@ as %40, / as %2F"),
+        ] {
+            let address = Address::new(written);
+            assert_eq!(address.ambiguity(), Some(escapes), "{written}");
+            for secret in ["ss/", "word", "rd@", "b/c"] {
+                assert!(
+                    !address.redacted().contains(secret),
+                    "{}",
+                    address.redacted()
+                );
+            }
         }
     }
 

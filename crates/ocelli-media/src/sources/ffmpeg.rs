@@ -14,11 +14,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use url::Url;
 
 /// The kind `ffmpeg`.
 pub const KIND: Kind = Kind {
     name: "ffmpeg",
-    schemes: &["ffmpeg", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp"],
+    schemes: &["ffmpeg", "rtmp", "rtmps", "srt", "udp", "rtp"],
     about: "Anything that the ffmpeg program can read, as JPEG.",
     example: "ffmpeg:rtsp://viewer:password@10.0.0.9/odd",
     options: &[
@@ -142,8 +143,47 @@ impl Ffmpeg {
         }
     }
 
+    /// Creates a source that plays an RTSP camera whose codec only ffmpeg supports. Its address
+    /// is passed to [`Self::play`].
+    pub(super) fn rtsp(jpeg: JpegOptions) -> Self {
+        Self {
+            input: Input::Url {
+                bare: String::new(),
+                credentials: None,
+                transport: "tcp",
+            },
+            format: None,
+            jpeg,
+            verification: Verification::On,
+            reaper: Reaper::default(),
+        }
+    }
+
+    /// Plays the camera at `url`.
+    ///
+    /// # Errors
+    /// The stream ends, or ffmpeg can't play it.
+    pub(super) async fn play(
+        &self,
+        url: &Url,
+        credentials: Option<&Credentials>,
+        publisher: &Publisher,
+    ) -> Result<(), Failure> {
+        let input = Input::Url {
+            bare: url.to_string(),
+            credentials: credentials.cloned(),
+            transport: "tcp",
+        };
+        self.run(&input, publisher).await
+    }
+
+    /// Completes when no process of it is left.
+    pub(super) async fn ended(&self) {
+        self.reaper.idle().await;
+    }
+
     /// Returns the command line and the text for standard input.
-    fn command(&self) -> (Vec<String>, Option<String>) {
+    fn command(&self, input: &Input) -> (Vec<String>, Option<String>) {
         let mut arguments = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
         add(&["-threads", "1", "-flags", "low_delay"]);
@@ -151,7 +191,7 @@ impl Ffmpeg {
             add(&["-skip_frame", "nokey"]);
         }
         let mut list = None;
-        match &self.input {
+        match input {
             Input::Url {
                 bare,
                 credentials,
@@ -191,13 +231,13 @@ impl Ffmpeg {
         (arguments, list)
     }
 
-    async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
+    async fn run(&self, input: &Input, publisher: &Publisher) -> Result<(), Failure> {
         if self.verification == Verification::Impossible {
             let reason = "ffmpeg can't verify the certificate of an rtsps camera; \
                           verify_tls = false accepts any certificate";
             return Err(Failure::new(FailureKind::Unsupported, reason));
         }
-        let (arguments, list) = self.command();
+        let (arguments, list) = self.command(input);
         let stdin = match list {
             Some(_) => Stdin::Piped,
             None => Stdin::None,
@@ -225,11 +265,11 @@ impl Ffmpeg {
 
 impl Source for Ffmpeg {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        Box::pin(async move { self.run(&publisher).await })
+        Box::pin(async move { self.run(&self.input, &publisher).await })
     }
 
     fn closed(self: Arc<Self>) -> Closed {
-        Box::pin(async move { self.reaper.idle().await })
+        Box::pin(async move { self.ended().await })
     }
 
     fn patience(&self) -> Duration {
@@ -308,7 +348,8 @@ mod tests {
     fn made(written: &str) -> (Vec<String>, Option<String>) {
         let mut options = Section::empty("a test");
         let source = read(&Address::new(written), &mut options);
-        source.expect("a source").command()
+        let source = source.expect("a source");
+        source.command(&source.input)
     }
 
     #[test]

@@ -62,12 +62,17 @@ pub fn open(
     address: Address,
     options: &mut Section<'_>,
 ) -> Result<(&'static str, Arc<dyn Source>), ConfigError> {
+    if let Some(escapes) = address.ambiguity() {
+        return Err(ConfigError::new(format!(
+            "the password in the address can't be told from the rest: in a password, write {escapes}"
+        )));
+    }
     let scheme = address.scheme();
     let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
     if address.ssrf_guard.is_some() && kind.is_none_or(|kind| !ADDABLE.contains(&kind.name)) {
         return Err(ConfigError::new(
-            "the address must begin with rtsp://, http:// or https://; cameras of other kinds \
-             (programs, files, USB cameras, ffmpeg inputs) can be added only in the \
+            "the address must begin with rtsp://, rtsps://, http:// or https://; cameras of \
+             other kinds (programs, files, USB cameras, ffmpeg inputs) can be added only in the \
              configuration file",
         ));
     }

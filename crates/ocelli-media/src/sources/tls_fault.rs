@@ -101,3 +101,55 @@ pub fn certificate_fault(error: &CertificateError) -> &'static str {
         _ => "is not acceptable",
     }
 }
+
+/// Returns the reason for a camera's failed TLS handshake, or `None` if the network is the
+/// cause. `plain` is the scheme without TLS.
+pub(super) fn tls_reason(error: &io::Error, plain: &str) -> Option<String> {
+    if let Some(reason) = certificate_reason(error) {
+        return Some(reason);
+    }
+    let reason = match TlsFault::of(error)? {
+        TlsFault::NotTls => {
+            let port = plain.to_uppercase();
+            return Some(format!(
+                "it does not speak TLS on this port: write {plain}:// in place of {plain}s://, or \
+                 use its {port}S port"
+            ));
+        }
+        TlsFault::Version => {
+            "its TLS is too old: it supports neither TLS 1.2 nor 1.3; ffmpeg: in front of its \
+             address plays it"
+        }
+        TlsFault::Ciphers => {
+            "its TLS is too old: it supports no key exchange and cipher that are still \
+             considered secure; ffmpeg: in front of its address plays it"
+        }
+        TlsFault::ClientCertificate => "it requires a client certificate, which is not supported",
+        TlsFault::Name => "it refuses the host name in its address; try its IP address",
+        TlsFault::Closed => {
+            "the camera closes the connection during the TLS handshake; perhaps its TLS is too \
+             old, then ffmpeg: in front of its address plays it"
+        }
+        TlsFault::Certificate | TlsFault::Protocol | TlsFault::Broken => {
+            "its TLS is faulty; perhaps ffmpeg: in front of its address plays it"
+        }
+    };
+    Some(reason.to_owned())
+}
+
+fn certificate_reason(error: &io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref()?;
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            let reason =
+                "its certificate can't be verified; verify_tls = false accepts a self-signed one";
+            Some(reason.to_owned())
+        }
+        Error::InvalidCertificate(error) => Some(format!(
+            "its certificate can't be verified, because it {}; verify_tls = false accepts any \
+             certificate",
+            certificate_fault(error)
+        )),
+        _ => None,
+    }
+}

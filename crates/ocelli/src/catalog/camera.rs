@@ -27,7 +27,7 @@ pub struct NewCamera {
     /// Its display name; the room by default.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     name: Option<String>,
-    /// The URL of its stream, starting with `rtsp:`, `http:` or `https:`.
+    /// The URL of its stream, starting with `rtsp:`, `rtsps:`, `http:` or `https:`.
     source: String,
     /// The user name for signing in to the camera; replaces one in the URL.
     user: Option<String>,
@@ -87,6 +87,13 @@ fn read_address(field: &str, written: &str) -> Result<(String, Option<Credential
         return Err(ChangeError::invalid(field, message));
     }
     let address = Address::new(written);
+    if let Some(escapes) = address.ambiguity() {
+        let message = format!(
+            "its password can't be told from the rest: in a password, write {escapes}, or enter it \
+             in `password`"
+        );
+        return Err(ChangeError::invalid(field, message));
+    }
     let signs_in = |url: &Url| !url.username().is_empty() || url.password().is_some();
     if Url::parse(address.bare()).is_ok_and(|url| signs_in(&url)) {
         let message = "its user and password can't be separated from the rest; enter them in \

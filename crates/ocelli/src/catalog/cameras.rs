@@ -9,7 +9,7 @@ use crate::config::CameraConfig;
 use crate::store::cameras;
 use ocelli_core::name::{DEFAULT_APP, split_id};
 use ocelli_core::{Camera, CameraId, Hub};
-use ocelli_media::sources::REFUSED;
+use ocelli_media::sources::{REFUSED, rtsp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -103,7 +103,8 @@ impl Catalog {
                 continue;
             };
             let host = url.host_str().unwrap_or_default();
-            let port = url.port_or_known_default().unwrap_or(554);
+            let port = url.port_or_known_default();
+            let port = port.unwrap_or_else(|| rtsp::default_port(url.scheme()));
             let found = timeout(LOOKUP_TIMEOUT, self.policy.ssrf_guard.resolve(host, port)).await;
             // A host name that does not resolve now may do so later.
             if let Ok(Err(error)) = found

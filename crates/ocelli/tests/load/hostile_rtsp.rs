@@ -188,7 +188,7 @@ async fn a_response_in_single_bytes_is_cut_off() {
 #[tokio::test]
 async fn an_endless_fragmented_unit_is_cut_off() {
     let fragment = [&[0x7C, 0x05][..], &[0x55; 1400]].concat();
-    let first = [&[0x7C, 0x85][..], &[0x55; 1400]].concat();
+    let first = [&[0x7C, 0x85, 0x88][..], &[0x55; 1400]].concat();
     let outcome = until_failed(move |peer| {
         peer.play(H264)?;
         peer.endless(96, &first, &fragment)
@@ -196,7 +196,7 @@ async fn an_endless_fragmented_unit_is_cut_off() {
     outcome.await.is("16 MiB", 17 * MIB);
 
     let fragment = [&[49 << 1, 1, 19][..], &[0x55; 1400]].concat();
-    let first = [&[49 << 1, 1, 0x80 | 19][..], &[0x55; 1400]].concat();
+    let first = [&[49 << 1, 1, 0x80 | 19, 0x80][..], &[0x55; 1400]].concat();
     let outcome = until_failed(move |peer| {
         peer.play(H265)?;
         peer.endless(96, &first, &fragment)
@@ -206,9 +206,10 @@ async fn an_endless_fragmented_unit_is_cut_off() {
 
 #[tokio::test]
 async fn endless_units_are_cut_off() {
+    // Slices of one picture: the first bit of each is zero.
     for (media, unit) in [
-        (H264, vec![0x65, 0x88, 0x80]),
-        (H265, vec![19 << 1, 1, 0x80]),
+        (H264, vec![0x65, 0x48, 0x80]),
+        (H265, vec![19 << 1, 1, 0x40]),
     ] {
         let outcome = until_failed(move |peer| {
             peer.play(media)?;
@@ -236,7 +237,7 @@ async fn endless_aggregated_units_are_cut_off() {
     outcome.await.is("16384", MIB);
 
     // Start codes inside a unit split it into units too.
-    let coded = [0x65, 0x88, 0, 0, 1].repeat(12_000);
+    let coded = [0x65, 0x48, 0, 0, 1].repeat(12_000);
     let outcome = until_failed(move |peer| {
         peer.play(H264)?;
         peer.endless(96, &coded, &coded)

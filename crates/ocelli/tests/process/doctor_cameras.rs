@@ -41,19 +41,68 @@ fn an_rtsp_camera_is_described() {
 fn refusals_of_an_rtsp_camera_come_with_advice() {
     let server = rtsp(Some(RtspAuth::Basic));
     let output = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
-    output.fails("sign-in", &["Wrong user or password", "%40"]);
+    output.fails("sign-in", &["401: wrong user or password", "%40"]);
     assert!(!output.all.contains("hush-hush"), "{}", output.all);
-    doctor(&[&server.url("h264")]).fails("sign-in", &["requires a user and a password"]);
+    doctor(&[&server.url("h264")]).fails("sign-in", &["401: user and password required"]);
 
     let server = rtsp(None);
     doctor(&[&server.url("no/such")]).fails("address", &["no such stream", "manual"]);
-    doctor(&[&server.url("audio")]).fails("tracks", &["no video"]);
+    doctor(&[&server.url("audio")]).fails("tracks", &["offers no video", "m=audio"]);
     let output = doctor(&[&server.url("h265")]);
     output.warns("codec", &["H.265", "Firefox"]);
     assert_eq!(output.code, Some(0), "{}", output.all);
+    let output = doctor(&[&server.url("mpeg4")]);
+    output.warns("codec", &["MP4V-ES", "ffmpeg transcodes it"]);
+    assert!(
+        output
+            .finding("pass", "pictures")
+            .contains("jpeg, 320 × 240")
+    );
     let output = doctor(&[&server.url("mjpeg")]);
     output.passes();
     assert!(output.finding("pass", "pictures").contains("320 × 240"));
+}
+
+#[test]
+fn a_camera_without_tcp_is_described() {
+    let server = RtspServer::start(RtspServerOptions {
+        udp: true,
+        ..Default::default()
+    });
+    let output = doctor(&[&server.url("h264")]);
+    output.warns("transport", &["over UDP"]);
+    assert!(output.finding("pass", "pictures").contains("320 × 240"));
+}
+
+#[test]
+fn the_doctor_accepts_the_addresses_that_the_hub_accepts() {
+    // The password contains characters that should be escaped.
+    let server = rtsp(Some(RtspAuth::Digest));
+    let address = format!("rtsp://viewer:p@ss:w/rd@127.0.0.1:{}/h264", server.port());
+    let output = doctor(&[&address]);
+    assert_eq!(output.code, Some(2), "{}", output.all);
+    assert!(
+        output.all.contains("write @ as %40, / as %2F"),
+        "{}",
+        output.all
+    );
+    assert!(!output.all.contains("w/rd"), "{}", output.all);
+    let output = doctor(&["rtsp://u:p@ss/w#rd@127.0.0.1:1/x"]);
+    assert_eq!(output.code, Some(1), "{}", output.all);
+    assert!(output.all.contains("127.0.0.1:1"), "{}", output.all);
+    assert!(!output.all.contains("w#rd"), "{}", output.all);
+    for odd in [
+        "rtsp:",
+        "rtsp://",
+        "rtsp://@",
+        "rtsp://:@:/",
+        "rtsps://[::1",
+        "rtsp:x@y",
+        "rtsp://u:p@",
+    ] {
+        let output = doctor(&[odd]);
+        assert!(matches!(output.code, Some(1 | 2)), "{odd}: {}", output.all);
+    }
 }
 
 #[test]

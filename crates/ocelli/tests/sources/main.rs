@@ -6,6 +6,5 @@ mod ingest;
 mod ingest_story;
 mod program;
 mod rtsp;
-mod rtsp_talk;
 #[path = "../support/mod.rs"]
 mod support;

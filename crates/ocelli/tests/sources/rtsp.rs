@@ -1,10 +1,13 @@
 //! RTSP cameras, tested with GStreamer's RTSP server and the real ffmpeg.
 
+use crate::support::rtsp::{Camera, JPEG};
 use crate::support::{Viewer, Watched, eventually, ffmpegs, shades};
 use ocelli_core::Codec;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
 use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -108,7 +111,12 @@ async fn each_failure_has_a_helpful_reason() {
     );
 
     let watched = Watched::new(&server.url("audio"));
-    assert_eq!(watched.failure().await, "the camera offers no video");
+    let reason = watched.failure().await;
+    assert!(
+        reason
+            .starts_with("the camera offers no video; its session description has only \"m=audio"),
+        "{reason}"
+    );
 
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = free.local_addr().expect("its address");
@@ -196,7 +204,7 @@ async fn a_server_that_does_not_speak_rtsp_is_reported() {
     let watched = Watched::new(&format!("rtsp://{address}/x"));
     assert_eq!(
         watched.failure().await,
-        "the server at this address does not speak RTSP"
+        "the server at this address does not speak RTSP; it answers \"HTTP/1.0 200 OK\""
     );
 }
 
@@ -353,4 +361,55 @@ async fn a_late_viewer_gets_the_live_picture_without_replaying_the_group() {
         first.received.micros_since(joined) < 2_000_000,
         "without waiting for the next key frame"
     );
+}
+
+#[tokio::test]
+async fn every_attempt_ends_its_session() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let started = Arc::new(AtomicUsize::new(0));
+    let at_once = Arc::new(AtomicBool::new(false));
+    let (count, open, both) = (ended.clone(), started.clone(), at_once.clone());
+    let camera = Camera::start(move |peer| {
+        peer.play(JPEG)?;
+        // Records whether a previous session has not ended yet.
+        both.fetch_or(
+            open.fetch_add(1, Ordering::SeqCst) > count.load(Ordering::SeqCst),
+            Ordering::SeqCst,
+        );
+        peer.picture()?;
+        let request = peer.request()?;
+        assert!(
+            request.starts_with("TEARDOWN ") && request.contains("Session: 7\r\n"),
+            "{request}"
+        );
+        count.fetch_add(1, Ordering::SeqCst);
+        peer.answer(&request, "", "")
+    });
+    let watched = Watched::new(&format!("rtsp://{}/x", camera.address));
+    watched.watch().frame().await;
+    watched.hub.stop();
+    eventually("the camera gets TEARDOWN", || {
+        ended.load(Ordering::SeqCst) == 1
+    })
+    .await;
+
+    let watched = Watched::new(&format!("rtsp://{}/x", camera.address));
+    let mut viewer = watched.watch();
+    viewer.frame().await;
+    // Nothing more arrives, so the attempt is given up and retried.
+    watched.until(|status| status.restarts > 0).await;
+    viewer.frame_with(|frame| frame.discontinuity).await;
+    assert!(!at_once.load(Ordering::SeqCst), "two sessions at once");
+}
+
+#[tokio::test]
+async fn a_codec_that_only_ffmpeg_supports_is_transcoded() {
+    let server = server();
+    let watched = Watched::new(&server.url("mpeg4"));
+    let mut viewer = watched.watch();
+    assert_eq!(viewer.size().await, (320, 240));
+    let status = watched.until(|status| status.state.name() == "live").await;
+    assert_eq!(status.codec, Some(Codec::Jpeg));
+    // ffmpeg gets the address on its standard input.
+    assert!(ffmpegs(&format!(":{}/mpeg4", server.port())).is_empty());
 }

@@ -129,6 +129,13 @@ impl Peer {
         packet
     }
 
+    /// Sends a complete JPEG of 320 × 240.
+    pub fn picture(&mut self) -> std::io::Result<()> {
+        let mut packet = self.packet(26, &[0, 0, 0, 0, 1, 50, 40, 30, 1, 2, 3, 4]);
+        packet[5] |= 0x80;
+        self.write(&packet)
+    }
+
     /// Sends the first packet once, then the other endlessly.
     pub fn endless(&mut self, kind: u8, first: &[u8], then: &[u8]) -> std::io::Result<()> {
         let first = self.packet(kind, first);

@@ -3,7 +3,7 @@
 use crate::sources::REFUSED;
 use crate::sources::network_failure::{no_answer, refused, unreachable};
 use crate::sources::redact;
-use crate::sources::tls_fault::{TlsFault, certificate_fault};
+use crate::sources::tls_fault::tls_reason;
 use ocelli_core::{BudgetExceeded, Failure, FailureKind};
 use std::error::Error;
 use std::io;
@@ -48,7 +48,7 @@ impl Fault {
             Self::Excess(reason) => return Failure::new(FailureKind::Unsupported, reason),
             Self::Io(error) => error,
             Self::Handshake(error) => {
-                if let Some(reason) = tls_reason(&error) {
+                if let Some(reason) = tls_reason(&error, "http") {
                     tracing::debug!(camera = %peer, "{}", redact(&account(&error)));
                     return Failure::new(FailureKind::Unsupported, reason);
                 }
@@ -64,54 +64,6 @@ impl Fault {
             return refused();
         }
         unreachable(&account, peer).unwrap_or_else(|| Failure::new(FailureKind::Ended, otherwise))
-    }
-}
-
-/// Returns the reason for a failed TLS handshake, or `None` if the network is the cause.
-fn tls_reason(error: &io::Error) -> Option<String> {
-    if let Some(reason) = certificate_reason(error) {
-        return Some(reason);
-    }
-    let reason = match TlsFault::of(error)? {
-        TlsFault::NotTls => {
-            "it does not speak TLS on this port: write http:// in place of https://, or use its \
-             HTTPS port"
-        }
-        TlsFault::Version => {
-            "its TLS is too old: it supports neither TLS 1.2 nor 1.3; ffmpeg: in front of its \
-             address plays it"
-        }
-        TlsFault::Ciphers => {
-            "its TLS is too old: it supports no key exchange and cipher that are still \
-             considered secure; ffmpeg: in front of its address plays it"
-        }
-        TlsFault::ClientCertificate => "it requires a client certificate, which is not supported",
-        TlsFault::Name => "it refuses the host name in its address; try its IP address",
-        TlsFault::Closed => {
-            "the camera closes the connection during the TLS handshake; perhaps its TLS is too \
-             old, then ffmpeg: in front of its address plays it"
-        }
-        TlsFault::Certificate | TlsFault::Protocol | TlsFault::Broken => {
-            "its TLS is faulty; perhaps ffmpeg: in front of its address plays it"
-        }
-    };
-    Some(reason.to_owned())
-}
-
-fn certificate_reason(error: &io::Error) -> Option<String> {
-    let error = error.get_ref()?.downcast_ref()?;
-    match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-            let reason =
-                "its certificate can't be verified; verify_tls = false accepts a self-signed one";
-            Some(reason.to_owned())
-        }
-        rustls::Error::InvalidCertificate(error) => Some(format!(
-            "its certificate can't be verified, because it {}; verify_tls = false accepts any \
-             certificate",
-            certificate_fault(error)
-        )),
-        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Parsing of the response headers that a session needs.
 
-use super::connection::SessionError;
+use super::error::SessionError;
 use super::message::{Message, quoted};
 use url::Url;
 
@@ -63,11 +63,12 @@ pub fn session_and_timeout(header: &str) -> (&str, u64) {
 
 /// Returns the channel of the packets from the response's `Transport`, or the requested
 /// channel if it contains none.
+///
+/// # Errors
+/// The camera does not send over TCP, or its channel is not a number.
 pub fn channel(transport: &str) -> Result<u8, SessionError> {
     let mut is_tcp = transport.is_empty();
-    for part in transport.split(';') {
-        let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        let key = key.trim();
+    for (key, value) in parameters(transport) {
         is_tcp |= key.to_ascii_uppercase().ends_with("/TCP");
         if key.eq_ignore_ascii_case("interleaved") {
             let first = value.split('-').next().unwrap_or_default().trim();
@@ -82,8 +83,41 @@ pub fn channel(transport: &str) -> Result<u8, SessionError> {
     if is_tcp {
         Ok(0)
     } else {
-        Err(SessionError::Status(461))
+        Err(SessionError::NotTcp)
     }
+}
+
+/// Returns the camera's ports for RTP and RTCP from the `Transport` of a response to a request
+/// for UDP, if it contains them.
+///
+/// # Errors
+/// The camera chooses a transport that was not requested.
+pub fn server_ports(transport: &str) -> Result<Option<(u16, u16)>, SessionError> {
+    let mut ports = None;
+    for (key, value) in parameters(transport) {
+        let key = key.to_ascii_lowercase();
+        if key == "multicast" || key == "interleaved" || key.ends_with("/tcp") {
+            return Err(SessionError::Unusable(format!(
+                "it answers a request for RTP over UDP with {:?}",
+                quoted(transport)
+            )));
+        }
+        if key == "server_port" {
+            let (first, second) = value.split_once('-').unwrap_or((value, ""));
+            let port = |text: &str| text.trim().parse().ok().filter(|port| *port > 0);
+            let first: Option<u16> = port(first);
+            ports = first.map(|first| (first, port(second).unwrap_or(first.saturating_add(1))));
+        }
+    }
+    Ok(ports)
+}
+
+/// Returns the parameters of a `Transport` header: names and values.
+fn parameters(transport: &str) -> impl Iterator<Item = (&str, &str)> {
+    transport.split(';').map(|part| {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        (key.trim(), value.trim())
+    })
 }
 
 #[cfg(test)]
@@ -154,6 +188,25 @@ mod tests {
             ("RTP/AVP;unicast;client_port=0-1", None),
         ] {
             assert_eq!(channel(transport).ok(), expected, "{transport}");
+        }
+        for (transport, expected) in [
+            (
+                "RTP/AVP;unicast;client_port=2-3;server_port=6970-6971",
+                Some(Some((6970, 6971))),
+            ),
+            (
+                "RTP/AVP/UDP; unicast; server_port = 6970",
+                Some(Some((6970, 6971))),
+            ),
+            ("RTP/AVP;server_port=0-0", Some(None)),
+            ("", Some(None)),
+            (
+                "RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001",
+                None,
+            ),
+            ("RTP/AVP/TCP;interleaved=0-1", None),
+        ] {
+            assert_eq!(server_ports(transport).ok(), expected, "{transport}");
         }
     }
 }

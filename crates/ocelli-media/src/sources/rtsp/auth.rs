@@ -1,15 +1,39 @@
 //! RTSP authentication: basic and digest, with renewed challenges.
 
 use super::super::Credentials;
-use super::connection::SessionError;
+use super::super::digest::{Challenge, Digest};
+use super::error::SessionError;
 use super::message::Message;
-use http_auth::{PasswordClient, PasswordParams};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The scheme in which requests are signed.
+enum Scheme {
+    Basic,
+    Digest(Digest),
+}
+
+impl Scheme {
+    /// Returns the best scheme that a 401 response offers: the first digest with a supported
+    /// hash function, or else basic.
+    fn offered(unauthorized: &Message) -> Option<Self> {
+        let challenges: Vec<_> = unauthorized
+            .raw_headers("WWW-Authenticate")
+            .flat_map(Challenge::all)
+            .collect();
+        if let Some(digest) = challenges.iter().find_map(Digest::new) {
+            return Some(Self::Digest(digest));
+        }
+        let basic = challenges.iter().any(|offer| offer.scheme == "basic");
+        basic.then_some(Self::Basic)
+    }
+}
 
 /// Signs requests in answer to a camera's challenges.
 pub struct Signer {
     credentials: Option<Credentials>,
-    /// The current challenge, answered in each request.
-    challenge: Option<PasswordClient>,
+    /// The current scheme, used for each request.
+    scheme: Option<Scheme>,
     /// Whether the camera has accepted the password.
     accepted: bool,
 }
@@ -19,27 +43,21 @@ impl Signer {
     pub fn new(credentials: Option<Credentials>) -> Self {
         Self {
             credentials,
-            challenge: None,
+            scheme: None,
             accepted: false,
         }
     }
 
     /// Returns the `Authorization` header of a request, once the camera has sent a challenge.
-    pub fn authorization(&mut self, method: &str, uri: &str) -> Option<String> {
-        let credentials = self.credentials.as_ref()?;
-        let challenge = self.challenge.as_mut()?;
-        let mut response = |body| {
-            challenge.respond(&PasswordParams {
-                username: &credentials.user,
-                password: &credentials.password,
-                uri,
-                method,
-                body,
-            })
-        };
-        // With a body the library prefers `auth-int`, which few of the cameras that
-        // offer it support.
-        response(None).or_else(|_| response(Some(&[]))).ok()
+    pub fn authorization(&mut self, method: &str, uri: &str) -> Option<Vec<u8>> {
+        let Credentials { user, password } = self.credentials.as_ref()?;
+        Some(match self.scheme.as_mut()? {
+            Scheme::Basic => {
+                let encoded = STANDARD.encode(format!("{user}:{password}"));
+                format!("Basic {encoded}").into_bytes()
+            }
+            Scheme::Digest(digest) => digest.answer(user, password, method, uri),
+        })
     }
 
     /// Handles a 401 response; `signed` states whether the request was signed. If this returns
@@ -48,36 +66,54 @@ impl Signer {
     /// Cameras lock accounts, so a password that has not been accepted yet is sent once, and
     /// once more only if the camera marks the challenge as stale.
     pub fn challenged(&mut self, unauthorized: &Message, signed: bool) -> Result<(), SessionError> {
-        let refused = Err(SessionError::Status(401));
+        let refused = Err(SessionError::Status(401, "the request"));
         if self.credentials.is_none() {
             return refused;
         }
-        let challenges = unauthorized.headers("WWW-Authenticate");
-        let builder = challenges.fold(PasswordClient::builder(), |builder, challenge| {
-            builder.challenges(challenge)
-        });
-        let Ok(challenge) = builder.build() else {
+        let Some(scheme) = Scheme::offered(unauthorized) else {
             return if signed {
                 refused
             } else {
-                Err(SessionError::Challenge)
+                Err(SessionError::Challenge(offers(unauthorized)))
             };
         };
-        let renewed = match &challenge {
-            PasswordClient::Digest(digest) => digest.stale() || self.accepted,
-            _ => false,
+        let renewed = match &scheme {
+            Scheme::Digest(digest) => digest.is_stale || self.accepted,
+            Scheme::Basic => false,
         };
         if signed && !renewed {
             return refused;
         }
-        self.challenge = Some(challenge);
+        self.scheme = Some(scheme);
         Ok(())
     }
 
-    /// Notes that a request was successful.
-    pub fn accepted(&mut self) {
-        self.accepted = self.challenge.is_some();
+    /// Notes a successful response to a request.
+    pub fn accepted(&mut self, answer: &Message) {
+        self.accepted = self.scheme.is_some();
+        if let Some(Scheme::Digest(digest)) = &mut self.scheme {
+            answer
+                .raw_headers("Authentication-Info")
+                .for_each(|info| digest.renew(info));
+        }
     }
+}
+
+/// Returns the names of the offered schemes, for display.
+fn offers(unauthorized: &Message) -> String {
+    let challenges = unauthorized
+        .raw_headers("WWW-Authenticate")
+        .flat_map(Challenge::all);
+    let names = challenges.map(|challenge| {
+        let algorithm = challenge
+            .parameter("algorithm")
+            .map(String::from_utf8_lossy);
+        match algorithm {
+            Some(algorithm) => format!("{} with {algorithm}", challenge.scheme),
+            None => challenge.scheme,
+        }
+    });
+    super::message::quoted(&names.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -107,33 +143,31 @@ mod tests {
         signer
             .challenged(&unauthorized(challenges), false)
             .expect("a challenge");
-        signer
-            .authorization("DESCRIBE", "rtsp://cam/x")
-            .expect("an answer")
+        let answer = signer.authorization("DESCRIBE", "rtsp://cam/x");
+        String::from_utf8(answer.expect("an answer")).expect("text")
     }
 
     #[test]
     fn the_strongest_challenge_is_answered() {
-        let response = authorization_for(&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"1\""]);
+        let answer = authorization_for(&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"1\""]);
         assert!(
-            response.starts_with("Digest ") && !response.contains("qop"),
-            "{response}"
+            answer.starts_with("Digest ") && !answer.contains("qop"),
+            "{answer}"
         );
         assert_eq!(
             authorization_for(&["Basic realm=\"x\""]),
             "Basic dmlld2VyOnBAc3M6dy9yZA=="
         );
-        let response =
-            authorization_for(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth,auth-int\""]);
-        assert!(response.contains("qop=auth,"), "{response}");
-        let response = authorization_for(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth-int\""]);
-        assert!(response.contains("qop=auth-int"), "{response}");
-        let response = authorization_for(&["Digest realm=\"x\", nonce=\"1\", algorithm=SHA-256"]);
-        let digest = response
+        let answer = authorization_for(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth,auth-int\""]);
+        assert!(answer.contains("qop=auth,"), "{answer}");
+        let answer = authorization_for(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth-int\""]);
+        assert!(answer.contains("qop=auth-int"), "{answer}");
+        let answer = authorization_for(&["Digest realm=\"x\", nonce=\"1\", algorithm=SHA-256"]);
+        let response = answer
             .split("response=\"")
             .nth(1)
             .and_then(|rest| rest.split('"').next());
-        assert_eq!(digest.map(str::len), Some(64), "{response}");
+        assert_eq!(response.map(str::len), Some(64), "{answer}");
     }
 
     #[test]
@@ -147,20 +181,20 @@ mod tests {
 
         let mut right = signer();
         assert!(right.challenged(&fresh(1), false).is_ok());
-        right.accepted();
+        right.accepted(&unauthorized(&[]));
         assert!(right.challenged(&fresh(2), true).is_ok());
 
         assert!(matches!(
             Signer::new(None).challenged(&fresh(1), false),
-            Err(SessionError::Status(401))
+            Err(SessionError::Status(401, _))
         ));
         assert!(matches!(
             signer().challenged(&unauthorized(&["Negotiate"]), false),
-            Err(SessionError::Challenge)
+            Err(SessionError::Challenge(_))
         ));
         assert!(matches!(
             signer().challenged(&unauthorized(&[]), false),
-            Err(SessionError::Challenge)
+            Err(SessionError::Challenge(_))
         ));
     }
 }

@@ -1,22 +1,24 @@
-//! Connecting to a camera: name resolution, TCP connection, DESCRIBE and redirects.
+//! Opening a session at a camera: name resolution, connection, DESCRIBE, redirects, SETUP, and
+//! RTP over UDP if the camera does not send it over TCP.
 
-use super::super::{Credentials, SsrfGuard};
+use super::super::{Credentials, SsrfGuard, tls_trust};
 use super::answers;
 use super::auth::Signer;
-use super::connection::{Connection, SessionError};
+use super::connection::Connection;
+use super::error::SessionError;
+use super::message::value;
 use super::sdp::Description;
-use super::session::Session;
+use super::session::{Delivery, Session};
 use super::talk::{self, Exchange, TeardownOnDrop};
+use super::wire::Tls;
 use ocelli_core::Budget;
+use rustls::pki_types::ServerName;
 use std::io;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-/// Timeout for connecting to one of a camera's addresses.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout for name resolution.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Number of a name's addresses that are tried.
@@ -25,6 +27,10 @@ const MAX_ADDRESSES: usize = 4;
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
+/// Timeout for the end of a session that is replaced by one over UDP.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Statuses with which cameras refuse RTP over TCP. The right one is 461.
+const REFUSES_TCP: [u16; 8] = [400, 406, 451, 459, 461, 500, 501, 551];
 
 /// RTSP client configuration for one camera.
 #[derive(Clone)]
@@ -35,12 +41,21 @@ pub struct Client {
     pub credentials: Option<Credentials>,
     /// Guard for the addresses at which the camera may be.
     pub ssrf_guard: Option<SsrfGuard>,
+    /// Whether the certificate of an `rtsps` camera must be valid.
+    pub verify_tls: bool,
     /// Value of the `User-Agent` header.
     pub agent: &'static str,
     /// TEARDOWNs in the background. The tracker is closed, so that it can be awaited.
     pub teardowns: TaskTracker,
     /// Number of redirects so far.
     redirects: usize,
+    /// Address of a redirect to which the password is not sent.
+    pub redirected: Option<String>,
+}
+
+/// Default port of a scheme, `rtsp` or `rtsps`.
+pub fn default_port(scheme: &str) -> u16 {
+    if scheme == "rtsps" { 322 } else { 554 }
 }
 
 impl Client {
@@ -52,9 +67,11 @@ impl Client {
             url,
             credentials,
             ssrf_guard: None,
+            verify_tls: true,
             agent,
             teardowns,
             redirects: 0,
+            redirected: None,
         }
     }
 
@@ -65,7 +82,49 @@ impl Client {
     }
 
     fn port(&self) -> u16 {
-        self.url.port().unwrap_or(554)
+        port(&self.url)
+    }
+
+    /// Opens a session with the track to play set up. Follows redirects. Uses RTP over UDP if the
+    /// camera does not send it over TCP. The work for each connection is charged to a budget
+    /// from `budget`.
+    ///
+    /// # Errors
+    /// The camera can't be reached, refuses the session, or has no video.
+    pub async fn open(
+        &mut self,
+        budget: impl Fn() -> Option<Budget>,
+    ) -> Result<Session, SessionError> {
+        let mut refusal = None;
+        loop {
+            let mut session = self.describe(&budget).await?;
+            let fault = match (session.set_up(first_delivery(&refusal)).await, &refusal) {
+                (Ok(()), _) => return Ok(session),
+                (Err(SessionError::Moved(target)), _) => {
+                    self.follow(&target.0)?;
+                    continue;
+                }
+                // If UDP is refused too, the reason for the first refusal is the better one.
+                (Err(_), Some(_)) => break,
+                (Err(fault), None) => fault,
+            };
+            if !refuses_tcp(&fault) {
+                return Err(fault);
+            }
+            // A camera that has chosen another transport has begun a session with it.
+            if matches!(fault, SessionError::Status(..)) {
+                match session.set_up(Delivery::Udp).await {
+                    Ok(()) => return Ok(session),
+                    Err(SessionError::Closed | SessionError::Io(_)) => {}
+                    Err(_) => return Err(fault),
+                }
+            }
+            refusal = Some(fault);
+            drop(session);
+            // Many cameras have only one session.
+            let _ = timeout(TEARDOWN_TIMEOUT, self.teardowns.wait()).await;
+        }
+        Err(refusal.unwrap_or(SessionError::NotTcp))
     }
 
     /// Sends DESCRIBE and follows redirects. The work for each connection is charged to a
@@ -78,7 +137,7 @@ impl Client {
         budget: impl Fn() -> Option<Budget>,
     ) -> Result<Session, SessionError> {
         loop {
-            match self.describe_at_current_url(budget()).await {
+            match self.describe_at_current_url(&budget).await {
                 Err(SessionError::Moved(target)) => self.follow(&target.0)?,
                 other => return other,
             }
@@ -94,11 +153,8 @@ impl Client {
         if self.redirects > MAX_REDIRECTS {
             return Err(SessionError::Unusable("too many redirects".to_owned()));
         }
-        let target = self
-            .url
-            .join(target)
-            .ok()
-            .filter(|target| target.scheme() == "rtsp");
+        let is_rtsp = |target: &Url| matches!(target.scheme(), "rtsp" | "rtsps");
+        let target = self.url.join(target).ok().filter(is_rtsp);
         let Some(mut target) =
             target.filter(|target| target.host_str().is_some_and(|host| !host.is_empty()))
         else {
@@ -112,9 +168,11 @@ impl Client {
                 "its redirect has no valid address".to_owned(),
             ));
         }
-        let place = |url: &Url| (url.host_str().map(str::to_owned), url.port().unwrap_or(554));
-        if place(&target) != place(&self.url) {
-            self.credentials = None;
+        // The password stays at this host, and encrypted if it was.
+        let is_same = target.host_str() == self.url.host_str();
+        let exposes = self.url.scheme() == "rtsps" && target.scheme() != "rtsps";
+        if (!is_same || exposes) && self.credentials.take().is_some() {
+            self.redirected = Some(target.to_string());
         }
         self.url = target;
         Ok(())
@@ -122,12 +180,12 @@ impl Client {
 
     async fn describe_at_current_url(
         &self,
-        budget: Option<Budget>,
+        budget: impl Fn() -> Option<Budget>,
     ) -> Result<Session, SessionError> {
         let connection = self.connect(budget).await?;
         let signer = Signer::new(self.credentials.clone());
         let mut talk = Exchange::new(connection, signer, self.agent, self.url.clone());
-        let accept = [("Accept", "application/sdp".into())];
+        let accept = [("Accept", value("application/sdp"))];
         let uri = self.url.to_string();
         let response =
             talk::with_timeout(DESCRIBE_TIMEOUT, talk.request("DESCRIBE", &uri, &accept)).await?;
@@ -140,9 +198,16 @@ impl Client {
         Ok(Session::new(talk, description, control))
     }
 
-    async fn connect(&self, budget: Option<Budget>) -> Result<Connection, SessionError> {
+    async fn connect(
+        &self,
+        budget: impl Fn() -> Option<Budget>,
+    ) -> Result<Connection, SessionError> {
         let silent = || SessionError::Io(io::ErrorKind::TimedOut.into());
         let host = self.url.host_str().unwrap_or_default();
+        let tls = match self.url.scheme() {
+            "rtsps" => Some(self.tls(host).await?),
+            _ => None,
+        };
         let ssrf_guard = self.ssrf_guard.unwrap_or(SsrfGuard::disabled());
         let found = timeout(LOOKUP_TIMEOUT, ssrf_guard.resolve(host, self.port()));
         let found = found
@@ -151,12 +216,44 @@ impl Client {
             .map_err(SessionError::Io)?;
         let mut fault = silent();
         for address in found.into_iter().take(MAX_ADDRESSES) {
-            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(Connection::new(stream, address, budget)),
-                Ok(Err(error)) => fault = SessionError::Io(error),
-                Err(_) => fault = silent(),
+            match Connection::open(address, tls.clone(), budget()).await {
+                Ok(connection) => return Ok(connection),
+                Err(broken) => fault = broken,
             }
         }
         Err(fault)
+    }
+
+    async fn tls(&self, host: &str) -> Result<Tls, SessionError> {
+        let config = tls_trust::client_config(self.verify_tls).await;
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(name.to_owned());
+        Ok(Tls {
+            config: config.map_err(SessionError::Roots)?,
+            name: name.map_err(|_| {
+                SessionError::Unusable(format!("{host:?} is not a host name that TLS allows"))
+            })?,
+        })
+    }
+}
+
+fn port(url: &Url) -> u16 {
+    url.port().unwrap_or_else(|| default_port(url.scheme()))
+}
+
+/// Returns the delivery to request first, after this refusal of TCP.
+fn first_delivery(refusal: &Option<SessionError>) -> Delivery {
+    match refusal {
+        None => Delivery::Tcp,
+        Some(_) => Delivery::Udp,
+    }
+}
+
+/// Returns true if a response to SETUP means that the camera does not send over TCP.
+fn refuses_tcp(fault: &SessionError) -> bool {
+    match fault {
+        SessionError::Status(status, _) => REFUSES_TCP.contains(status),
+        SessionError::NotTcp | SessionError::Closed => true,
+        _ => false,
     }
 }

@@ -4,29 +4,29 @@ use super::super::Credentials;
 use super::auth::Signer;
 use super::client::Client;
 use super::message::Message;
-use super::{answers, connection, sdp, unpacker};
+use super::{answers, input, sdp, unpacker};
 use url::Url;
 
 /// Parses a camera's bytes that arrive in these pieces, and returns a text for each item. A
 /// fault ends the list. Responses are interpreted as a session interprets them.
 pub fn items(pieces: &[&[u8]]) -> Vec<String> {
-    let mut input = connection::Input::default();
+    let mut parser = input::Input::default();
     let mut items = Vec::new();
     for piece in pieces {
         let mut rest = *piece;
         while !rest.is_empty() {
-            let free_part = input.free_part();
+            let free_part = parser.free_part();
             assert!(!free_part.is_empty(), "the buffer is full");
             let len = free_part.len().min(rest.len());
             free_part[..len].copy_from_slice(&rest[..len]);
             rest = &rest[len..];
-            input.advance(len);
+            parser.advance(len);
             loop {
-                match input.next() {
-                    Ok(Some(connection::Item::Packet(channel, packet))) => {
-                        items.push(format!("{channel}: {:?}", input.bytes(packet)));
+                match parser.next() {
+                    Ok(Some(input::Item::Packet(channel, packet))) => {
+                        items.push(format!("{channel}: {:?}", parser.bytes(packet)));
                     }
-                    Ok(Some(connection::Item::Message(message))) => {
+                    Ok(Some(input::Item::Message(message))) => {
                         items.push(format!("{message:?} {}", interpret(&message)));
                     }
                     Ok(None) => break,
@@ -68,7 +68,6 @@ pub fn pictures(
         while unpacker.pull().map_err(describe)?.is_some() {
             count += 1;
         }
-        unpacker.parameters();
     }
     Ok(count)
 }
@@ -98,6 +97,12 @@ fn interpret(message: &Message) -> String {
     let signed = signer.challenged(message, false).is_ok()
         && signer.authorization("PLAY", base.as_str()).is_some();
     let session = message.header("Session").map(answers::session_and_timeout);
-    let channel = answers::channel(message.header("Transport").unwrap_or_default());
-    format!("{base} {description:?} {controls:?} {moved:?} {signed} {session:?} {channel:?}")
+    let transport = message.header("Transport").unwrap_or_default();
+    let (channel, ports) = (
+        answers::channel(transport),
+        answers::server_ports(transport),
+    );
+    format!(
+        "{base} {description:?} {controls:?} {moved:?} {signed} {session:?} {channel:?} {ports:?}"
+    )
 }

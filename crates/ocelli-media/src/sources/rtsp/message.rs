@@ -15,6 +15,9 @@ pub const MAX_HEAD: usize = 64 << 10;
 pub const MAX_HEADERS: usize = 100;
 /// The largest body. An SDP has a few kilobytes.
 pub const MAX_BODY: usize = 256 << 10;
+/// The most bytes in a row that are skipped in a stream because they are neither packets nor
+/// messages.
+pub const MAX_JUNK: usize = 1 << 20;
 /// The most characters of a camera's text that are quoted in a reason.
 const MAX_QUOTED: usize = 60;
 
@@ -31,6 +34,10 @@ pub enum Fault {
     LongBody(String),
     /// A message that is not RTSP, with its beginning.
     NotRtsp(String),
+    /// A TLS alert.
+    Tls,
+    /// Too much data in a stream that is neither packets nor messages.
+    Junk,
 }
 
 impl fmt::Display for Fault {
@@ -55,7 +62,22 @@ impl fmt::Display for Fault {
                 "it announces a message body of {length} bytes; it should be at most {} KiB",
                 MAX_BODY >> 10
             ),
-            Self::NotRtsp(_) => f.write_str("the server at this address does not speak RTSP"),
+            Self::NotRtsp(said) if said.is_empty() => {
+                f.write_str("the server at this address does not speak RTSP")
+            }
+            Self::NotRtsp(said) => write!(
+                f,
+                "the server at this address does not speak RTSP; it answers {said:?}"
+            ),
+            Self::Tls => f.write_str(
+                "the server at this address requires TLS; write rtsps:// instead of rtsp://",
+            ),
+            Self::Junk => write!(
+                f,
+                "its stream contains more than {} KiB in a row that are neither packets nor RTSP \
+                 messages",
+                MAX_JUNK >> 10
+            ),
         }
     }
 }
@@ -69,12 +91,21 @@ pub enum Start {
     Request(String),
 }
 
+/// One header line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Header {
+    name: String,
+    value: String,
+    /// The value as it was sent, if it is not UTF-8.
+    raw: Option<Vec<u8>>,
+}
+
 /// A complete message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The first line.
     pub start: Start,
-    headers: Vec<(String, String)>,
+    headers: Vec<Header>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -87,11 +118,22 @@ impl Message {
 
     /// Returns all values of this header.
     pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
-        let named = move |(own, _): &&(String, String)| own.eq_ignore_ascii_case(name);
+        self.named(name).map(|header| header.value.as_str())
+    }
+
+    /// Returns all values of this header as they were sent. Digest authentication needs the exact
+    /// bytes, and some cameras use a local character set.
+    pub fn raw_headers(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.named(name).map(|header| match &header.raw {
+            Some(raw) => raw.as_slice(),
+            None => header.value.as_bytes(),
+        })
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = &Header> {
         self.headers
             .iter()
-            .filter(named)
-            .map(|(_, value)| value.as_str())
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
     /// Returns the sequence number, if there is one.
@@ -121,7 +163,7 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct Head {
     start: Option<Start>,
-    headers: Vec<(String, String)>,
+    headers: Vec<Header>,
     bytes: usize,
     lines: usize,
 }
@@ -139,7 +181,7 @@ impl Head {
         }
         let text = String::from_utf8_lossy(line);
         let Some(start) = &self.start else {
-            self.start = Some(start(&text).ok_or_else(|| Fault::NotRtsp(quoted(&text)))?);
+            self.start = Some(start(&text).ok_or_else(|| not_rtsp(&text))?);
             return Ok(None);
         };
         if text.trim().is_empty() {
@@ -155,18 +197,32 @@ impl Head {
         }
         match (text.starts_with([' ', '\t']), self.headers.last_mut()) {
             // A continuation of the line before.
-            (true, Some((_, value))) => {
-                value.push(' ');
-                value.push_str(text.trim());
+            (true, Some(header)) => {
+                header.value.push(' ');
+                header.value.push_str(text.trim());
+                if let Some(raw) = &mut header.raw {
+                    raw.push(b' ');
+                    raw.extend_from_slice(line.trim_ascii());
+                }
             }
             _ => {
                 if let Some((name, value)) = text.split_once(':') {
-                    let pair = (name.trim().to_owned(), value.trim().to_owned());
-                    self.headers.push(pair);
+                    let is_utf8 = matches!(text, Cow::Borrowed(_));
+                    let colon = line.iter().position(|byte| *byte == b':').unwrap_or(0);
+                    self.headers.push(Header {
+                        name: name.trim().to_owned(),
+                        value: value.trim().to_owned(),
+                        raw: (!is_utf8).then(|| line[colon + 1..].trim_ascii().to_vec()),
+                    });
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Returns true if the first line has been read.
+    pub fn is_begun(&self) -> bool {
+        self.start.is_some()
     }
 }
 
@@ -186,6 +242,14 @@ fn start(line: &str) -> Option<Start> {
     is_request.then(|| Start::Request(first.to_owned()))
 }
 
+/// Returns the fault for a first line that is not RTSP, which is quoted if it is text.
+fn not_rtsp(line: &str) -> Fault {
+    let is_text = !line
+        .trim()
+        .contains(|c: char| c.is_control() || c == '\u{FFFD}');
+    Fault::NotRtsp(if is_text { quoted(line) } else { String::new() })
+}
+
 /// Returns the beginning of a camera's text, without control characters, for display.
 pub fn quoted(text: &str) -> String {
     let plain = |character: char| match character {
@@ -201,13 +265,24 @@ pub fn quoted(text: &str) -> String {
 
 /// Formats a message without a body. Header values contain no line ends, because they come
 /// from parsed lines or from the hub.
-pub fn write(first: &str, headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
-    let mut text = format!("{first}\r\n");
+pub fn write(first: &str, headers: &[(&str, Cow<'_, [u8]>)]) -> Vec<u8> {
+    let mut text = Vec::from(first);
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend_from_slice(b"\r\n");
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value);
     }
-    text.push_str("\r\n");
-    text.into_bytes()
+    text.extend_from_slice(b"\r\n\r\n");
+    text
+}
+
+/// Returns a text as a header's value.
+pub fn value<'a>(text: impl Into<Cow<'a, str>>) -> Cow<'a, [u8]> {
+    match text.into() {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
 }
 
 #[cfg(test)]

@@ -1,68 +1,92 @@
-//! Source for RTSP cameras: H.264, H.265 and MJPEG over TCP, passed on without transcoding.
-//! `rtsps`, other codecs and RTP over UDP are left to the kind `ffmpeg`.
+//! Source for RTSP cameras: H.264, H.265 and MJPEG, passed on without transcoding. RTP is sent
+//! in the RTSP connection, or over UDP by cameras that refuse that. Other codecs are left to the
+//! kind `ffmpeg`.
 //!
 //! # Layout
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`message`] | requests and responses, parsed line by line |
-//! | [`connection`] | the TCP connection, with messages and packets in one stream |
+//! | [`wire`], [`input`], [`connection`] | the TCP or TLS connection, with messages and packets in one stream |
+//! | [`datagrams`] | the ports for RTP over UDP |
 //! | [`auth`] | authentication |
 //! | [`sdp`], [`answers`] | parsing of the SDP and of response headers |
-//! | [`client`] | connecting, DESCRIBE, redirects |
+//! | [`client`] | connecting, DESCRIBE, redirects, the choice between TCP and UDP |
 //! | [`talk`] | requests and responses in both directions, TEARDOWN |
-//! | [`session`] | SETUP, PLAY, keep-alive, pictures |
-//! | [`unpacker`] | depacketization, with the library `retina` |
+//! | [`session`] | SETUP, PLAY, keep-alive, packets |
+//! | [`unpacker`], [`order`] | RTP packets, in their order |
+//! | [`access_unit`], [`parameter_sets`] | pictures in H.264 and H.265 |
+//! | [`jpeg_packets`] | pictures in JPEG, with the library `retina` |
 //! | [`reception`] | publishing of the pictures |
+//! | [`error`], [`explain`] | faults, and the reasons for the user |
 //!
 //! Everything that a camera sends is limited: in bytes before they are stored, and in time by
 //! a [`Budget`]. Exceeding a limit ends the attempt with a reason.
 
+mod access_unit;
 mod answers;
 mod auth;
 mod client;
 mod connection;
+mod datagrams;
+mod error;
+mod explain;
 #[cfg(fuzzing)]
 mod fuzzing;
+mod input;
+mod jpeg_packets;
 mod message;
+mod order;
+mod parameter_sets;
 mod reception;
 mod sdp;
 mod session;
 mod talk;
 mod unpacker;
+mod wire;
 
-pub use client::Client;
-pub use connection::SessionError;
+pub use client::{Client, default_port};
+pub use error::SessionError;
 #[cfg(fuzzing)]
 pub use fuzzing::{items, pictures};
 pub use message::Fault;
-pub use session::Session;
+pub use sdp::Track;
+pub use session::{Delivery, Received, Session};
+pub use unpacker::Picture;
 
-use super::network_failure::{no_answer, refused, unreachable};
-use super::{Address, Kind, REFUSED};
+use super::ffmpeg::Ffmpeg;
+use super::pace::{MAX_FPS, Pace};
+use super::{Address, Kind};
+use crate::options::JpegOptions;
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::{
     Budget, Closed, Codec, Failure, FailureKind, PeerKind, Publisher, RunOnce, Source,
 };
-use reception::{Reception, TrackFormat};
+use reception::Reception;
 use std::sync::Arc;
 use url::Url;
 
 /// The kind `rtsp`.
 pub const KIND: Kind = Kind {
     name: "rtsp",
-    schemes: &["rtsp"],
-    about: "An RTSP camera: H.264, H.265 or MJPEG over TCP.",
+    schemes: &["rtsp", "rtsps"],
+    about: "An RTSP camera: H.264, H.265 or MJPEG, over TCP or, if the camera refuses that, UDP.",
     example: "rtsp://viewer:password@10.0.0.7/stream1",
-    options: &[],
+    options: &[(
+        "verify_tls",
+        "for rtsps: false accepts any certificate, including self-signed ones; true by default",
+    )],
     open,
 };
 
 struct Rtsp {
     client: Client,
+    /// Plays other codecs, for cameras in the configuration file.
+    ffmpeg: Option<Ffmpeg>,
 }
 
-fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
+fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
+    let verify_tls = options.boolean("verify_tls")?.unwrap_or(true);
     let url = Url::parse(address.bare())
         .ok()
         .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
@@ -73,9 +97,15 @@ fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, Config
             "rtsp://10.0.0.7/stream1"
         )));
     };
+    // ffmpeg connects by itself: it would neither check addresses nor certificates.
+    let ffmpeg = match address.ssrf_guard.is_none() && url.scheme() == "rtsp" {
+        true => Some(Ffmpeg::rtsp(JpegOptions::of(options)?)),
+        false => None,
+    };
     let mut client = Client::new(url, address.credentials, "ocelli");
     client.ssrf_guard = address.ssrf_guard;
-    Ok(Arc::new(Rtsp { client }))
+    client.verify_tls = verify_tls;
+    Ok(Arc::new(Rtsp { client, ffmpeg }))
 }
 
 impl Source for Rtsp {
@@ -84,116 +114,58 @@ impl Source for Rtsp {
     }
 
     fn closed(self: Arc<Self>) -> Closed {
-        Box::pin(async move { self.client.teardowns.wait().await })
+        Box::pin(async move {
+            self.client.teardowns.wait().await;
+            if let Some(ffmpeg) = &self.ffmpeg {
+                ffmpeg.ended().await;
+            }
+        })
     }
 }
 
 impl Rtsp {
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
         let mut client = self.client.clone();
-        let explained = |client: &Client, error: SessionError| explain(&error, client);
-        let (mut session, format) = loop {
-            let budget = || -> Option<Budget> { Some(publisher.budget(PeerKind::Camera)) };
-            let mut session = match client.describe(budget).await {
-                Ok(session) => session,
-                Err(error) => return Err(explained(&client, error)),
-            };
-            let (track, format) = choose_track(&session)?;
-            match session.set_up(track).await {
-                Ok(()) => break (session, format),
-                Err(SessionError::Moved(target)) => {
-                    let followed = client.follow(&target.0);
-                    followed.map_err(|error| explained(&client, error))?;
-                }
-                Err(error) => return Err(explained(&client, error)),
+        let budget = || -> Option<Budget> { Some(publisher.budget(PeerKind::Camera)) };
+        let mut session = match (client.open(budget).await, &self.ffmpeg) {
+            (Ok(session), _) => session,
+            (Err(SessionError::Codec(name)), Some(ffmpeg)) if client.url.scheme() == "rtsp" => {
+                return transcode(&client, &name, ffmpeg, publisher).await;
             }
+            (Err(error), _) => return Err(client.explain(&error)),
         };
-        let played = session.play().await;
-        played.map_err(|error| explained(&client, error))?;
-        let mut reception = Reception::new(format, publisher);
+        let explained = |error: SessionError| client.explain(&error);
+        session.play().await.map_err(explained)?;
+        let codec = session.track().map_err(explained)?.codec();
+        let mut reception = Reception::new(codec.unwrap_or(Codec::Jpeg), publisher);
+        let mut pace = Pace::new(MAX_FPS);
         // The watchdog ends a silent stream.
         loop {
-            let picture = session.picture().await;
-            let picture = picture.map_err(|error| explained(&client, error))?;
-            reception.publish_picture(&picture, session.parameters())?;
+            match session.receive().await.map_err(explained)? {
+                Received::Picture(picture) => {
+                    reception.publish_picture(picture, &session)?;
+                    pace.wait().await;
+                }
+                Received::Packet => publisher.note_received(),
+            }
         }
     }
 }
 
-/// Converts a fault to a failure for the user.
-fn explain(error: &SessionError, client: &Client) -> Failure {
-    let peer = client.peer();
-    tracing::debug!(camera = %peer, ?error, "the attempt failed");
-    let unsupported = |reason: String| Failure::new(FailureKind::Unsupported, reason);
-    let closed = || Failure::new(FailureKind::Ended, "the camera closed the connection");
-    match error {
-        SessionError::Io(error) if error.to_string() == REFUSED => refused(),
-        SessionError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Failure::new(FailureKind::Unreachable, no_answer(&peer))
-        }
-        SessionError::Io(error) => unreachable(&error.to_string(), &peer).unwrap_or_else(|| {
-            let reason = format!("the connection to {peer} failed: {error}");
-            Failure::new(FailureKind::Unreachable, reason)
-        }),
-        SessionError::Closed => closed(),
-        SessionError::Silent => Failure::new(
-            FailureKind::Unreachable,
-            format!("{peer} accepts the connection but does not answer as an RTSP camera"),
+/// Plays a camera with an unsupported codec by ffmpeg.
+async fn transcode(
+    client: &Client,
+    codec: &str,
+    ffmpeg: &Ffmpeg,
+    publisher: &Publisher,
+) -> Result<(), Failure> {
+    tracing::info!(camera = %client.peer(), codec, "its codec needs ffmpeg");
+    let played = ffmpeg.play(&client.url, client.credentials.as_ref(), publisher);
+    played.await.map_err(|failure| match failure.kind {
+        FailureKind::Missing => Failure::new(
+            failure.kind,
+            format!("its video is {codec}, which needs ffmpeg: {failure}"),
         ),
-        SessionError::Status(status) => explain_status(*status, client),
-        SessionError::Moved(_) => unsupported("it redirects during playback".to_owned()),
-        SessionError::Challenge => Failure::new(
-            FailureKind::Unauthorized,
-            "401: its authentication scheme is not supported; it should be basic or digest",
-        ),
-        SessionError::Message(fault) => unsupported(fault.to_string()),
-        SessionError::Unusable(reason) => unsupported(reason.clone()),
-        SessionError::BudgetExceeded(exceeded) => (*exceeded).into(),
-    }
-}
-
-fn explain_status(status: u16, client: &Client) -> Failure {
-    let (kind, reason) = match status {
-        300..=399 => (FailureKind::Unsupported, "its redirect has no address"),
-        401 if client.credentials.is_none() => {
-            (FailureKind::Unauthorized, "user and password required")
-        }
-        401 => (FailureKind::Unauthorized, "wrong user or password"),
-        403 => (
-            FailureKind::Unauthorized,
-            "this user is not allowed to view the stream",
-        ),
-        404 | 454 => (FailureKind::NotFound, "no such stream at this address"),
-        453 | 503 => (
-            FailureKind::Ended,
-            "the camera is busy; it may have reached its limit of viewers",
-        ),
-        461 => (
-            FailureKind::Unsupported,
-            "it does not send RTP over TCP; try ffmpeg:rtsp://…",
-        ),
-        _ => (FailureKind::Unsupported, "the camera rejected the request"),
-    };
-    Failure::new(kind, format!("{status}: {reason}"))
-}
-
-/// Returns the track to play: the first video track with a supported codec.
-fn choose_track(session: &Session) -> Result<(usize, TrackFormat), Failure> {
-    let mut other = None;
-    for (at, track) in session.tracks().iter().enumerate() {
-        if track.media != "video" {
-            continue;
-        }
-        match &*track.encoding {
-            "h264" => return Ok((at, TrackFormat::Decoded(Codec::H264))),
-            "h265" => return Ok((at, TrackFormat::Decoded(Codec::H265))),
-            "jpeg" => return Ok((at, TrackFormat::Unchanged)),
-            name => other = Some(message::quoted(&name.to_uppercase())),
-        }
-    }
-    let reason = match other {
-        Some(name) => format!("its video is {name}; it should be H.264, H.265 or MJPEG"),
-        None => "the camera offers no video".to_owned(),
-    };
-    Err(Failure::new(FailureKind::Unsupported, reason))
+        _ => failure,
+    })
 }

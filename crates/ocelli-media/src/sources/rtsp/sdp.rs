@@ -1,6 +1,8 @@
 //! Lenient parser for the parts of a session description (SDP) that are needed to play it. All
 //! other lines are ignored, so errors in them have no effect.
 
+use super::message::quoted;
+use ocelli_core::Codec;
 use std::collections::BTreeMap;
 
 /// The most tracks that are parsed. Cameras have two or three.
@@ -19,6 +21,9 @@ pub struct Description {
     pub tool: Option<String>,
     /// Tracks, in their order.
     pub tracks: Vec<Track>,
+    /// The line to show if there is no video: the first unusable video, or else the first other
+    /// track, or else the first line.
+    shown: Option<String>,
 }
 
 /// One track.
@@ -38,9 +43,27 @@ pub struct Track {
     pub control: Option<String>,
 }
 
+impl Track {
+    /// Returns its codec, if that is supported.
+    pub fn codec(&self) -> Option<Codec> {
+        codec(&self.encoding)
+    }
+}
+
+fn codec(encoding: &str) -> Option<Codec> {
+    match encoding {
+        "h264" => Some(Codec::H264),
+        "h265" => Some(Codec::H265),
+        "jpeg" => Some(Codec::Jpeg),
+        _ => None,
+    }
+}
+
 /// The lines of one track.
 #[derive(Default)]
 struct Media {
+    /// The first line.
+    line: String,
     media: String,
     formats: Vec<u8>,
     maps: BTreeMap<u8, (String, u32)>,
@@ -70,8 +93,30 @@ impl Description {
                 _ => {}
             }
         }
+        let unusable = |media: &&Media| media.media == "video" && media.formats.is_empty();
+        let other = media.iter().find(unusable).or(media.first());
+        let first = || {
+            text.trim_start_matches('\u{FEFF}')
+                .lines()
+                .find(|line| !line.trim().is_empty())
+        };
+        description.shown = match other {
+            Some(media) => Some(format!("m={}", media.line)),
+            None => first().map(str::to_owned),
+        };
         description.tracks = media.into_iter().filter_map(Media::track).collect();
         description
+    }
+
+    /// Returns the reason for a description without video, with the line that matters.
+    pub fn without_video(&self) -> String {
+        match &self.shown {
+            Some(line) => format!(
+                "the camera offers no video; its session description has only {:?}",
+                quoted(line)
+            ),
+            None => "the camera offers no video; its session description is empty".to_owned(),
+        }
     }
 
     fn attribute(&mut self, attribute: &str) {
@@ -95,6 +140,7 @@ impl Media {
             }
         }
         Self {
+            line: line.to_owned(),
             media,
             formats,
             ..Self::default()
@@ -116,7 +162,10 @@ impl Media {
         match name {
             "rtpmap" => {
                 let mut parts = value.trim().split('/');
-                let encoding = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+                let mut encoding = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+                if encoding == "hevc" {
+                    encoding = "h265".to_owned();
+                }
                 let rate = parts.next().and_then(|rate| rate.trim().parse().ok());
                 let rate = rate.filter(|rate| *rate > 0).unwrap_or(CLOCK_RATE);
                 self.maps.insert(kind, (encoding, rate));
@@ -136,10 +185,20 @@ impl Media {
                 .cloned()
                 .unwrap_or_else(|| static_encoding(kind))
         };
-        let shown = |kind: &u8| matches!(&*map(*kind).0, "h264" | "h265" | "jpeg");
-        let payload_type = self.formats.iter().copied().find(shown);
+        let is_supported = |kind: &u8| codec(&map(*kind).0).is_some();
+        let payload_type = self.formats.iter().copied().find(is_supported);
         let payload_type = payload_type.or(self.formats.first().copied())?;
-        let (encoding, clock_rate) = map(payload_type);
+        let (mut encoding, clock_rate) = map(payload_type);
+        if !self.maps.contains_key(&payload_type) {
+            // Some cameras name the codec only by its parameters.
+            let parameters = self.parameters.get(&payload_type).map(String::as_str);
+            let has = |name: &str| parameters.is_some_and(|known| known.contains(name));
+            if has("sprop-parameter-sets") {
+                encoding = "h264".to_owned();
+            } else if has("sprop-sps") {
+                encoding = "h265".to_owned();
+            }
+        }
         Some(Track {
             media: self.media,
             encoding,
@@ -234,6 +293,42 @@ mod tests {
         assert_eq!(track.parameters, None);
         assert!(Description::read(b"").tracks.is_empty());
         assert!(Description::read(b"m=video 0 RTP/AVP\n").tracks.is_empty());
+    }
+
+    #[test]
+    fn a_codec_without_its_name_is_recognized_by_its_parameters() {
+        for (lines, encoding) in [
+            (
+                "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0I=,aM4=\n",
+                "h264",
+            ),
+            ("a=fmtp:96 sprop-vps=QAE=;sprop-sps=QgE=\n", "h265"),
+            ("a=rtpmap:96 HEVC/90000\n", "h265"),
+            (
+                "a=rtpmap:96 MP4V-ES/90000\na=fmtp:96 sprop-sps=1\n",
+                "mp4v-es",
+            ),
+        ] {
+            let description =
+                Description::read(format!("m=video 0 RTP/AVP 96\n{lines}").as_bytes());
+            assert_eq!(description.tracks[0].encoding, encoding, "{lines}");
+        }
+    }
+
+    #[test]
+    fn the_line_that_matters_is_quoted() {
+        for (text, line) in [
+            (
+                "v=0\nm=audio 0 RTP/AVP 0\nm=video 0 RTP/AVP x\n",
+                "only \"m=video 0 RTP/AVP x\"",
+            ),
+            ("v=0\nm=audio 0 RTP/AVP 0\n", "only \"m=audio 0 RTP/AVP 0\""),
+            ("\u{FEFF}\n <html>\n<body>", "only \"<html>\""),
+            ("\n", "is empty"),
+        ] {
+            let reason = Description::read(text.as_bytes()).without_video();
+            assert!(reason.ends_with(line), "{reason}");
+        }
     }
 
     #[test]

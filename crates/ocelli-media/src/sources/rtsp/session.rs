@@ -1,18 +1,23 @@
 //! RTSP session: SETUP, PLAY, keep-alive, and receiving pictures.
 
 use super::answers;
-use super::connection::{Item, SessionError};
-use super::message::{Fault, Message, Start};
+use super::error::SessionError;
+use super::input::Item;
+use super::message::{Message, Start, quoted, value};
 use super::sdp::{Description, Track};
 use super::talk::{TeardownOnDrop, with_timeout};
-use super::unpacker::Unpacker;
-use retina::codec::{VideoFrame, VideoParameters};
+use super::unpacker::{Picture, Unpacker};
 use std::time::Duration;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 /// Timeouts for the responses to SETUP and PLAY.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(5);
 const PLAY_TIMEOUT: Duration = Duration::from_secs(8);
+/// Timeout for the first packet over UDP.
+const FIRST_DATAGRAM: Duration = Duration::from_secs(8);
+/// The reason if none arrives.
+const BLOCKED: &str = "it accepts playback over UDP, but no packet arrives; a firewall between \
+     the camera and the hub may block UDP";
 
 /// State of a session's keep-alive.
 struct KeepAlive {
@@ -21,6 +26,24 @@ struct KeepAlive {
     method: &'static str,
     /// Whether the request was sent again because of a new challenge.
     again: bool,
+}
+
+/// How RTP is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the RTSP connection.
+    Tcp,
+    /// In datagrams.
+    Udp,
+}
+
+/// What a camera has sent.
+#[derive(Debug)]
+pub enum Received {
+    /// A complete picture.
+    Picture(Picture),
+    /// A packet that completes no picture.
+    Packet,
 }
 
 /// A session, from DESCRIBE on.
@@ -33,6 +56,10 @@ pub struct Session {
     channel: u8,
     unpacker: Option<Unpacker>,
     keep_alive: Option<KeepAlive>,
+    /// When the first packet over UDP must have arrived.
+    first_datagram: Option<Instant>,
+    /// Whether a packet has arrived whose arrival was not returned yet.
+    has_news: bool,
 }
 
 impl Session {
@@ -45,6 +72,8 @@ impl Session {
             channel: 0,
             unpacker: None,
             keep_alive: None,
+            first_datagram: None,
+            has_news: false,
         }
     }
 
@@ -53,9 +82,29 @@ impl Session {
         &self.description.tracks
     }
 
-    /// Returns the parameters of the video, once they are known.
-    pub fn parameters(&self) -> Option<&VideoParameters> {
-        self.unpacker.as_ref()?.parameters()
+    /// Returns the track to play: the first video with a supported codec.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn track(&self) -> Result<&Track, SessionError> {
+        let videos = || self.tracks().iter().filter(|track| track.media == "video");
+        if let Some(track) = videos().find(|track| track.codec().is_some()) {
+            return Ok(track);
+        }
+        Err(match videos().next() {
+            Some(other) => SessionError::Codec(quoted(&other.encoding.to_uppercase())),
+            None => SessionError::Unusable(self.description.without_video()),
+        })
+    }
+
+    /// Returns true if a decoder has all parameter sets that it needs.
+    pub fn is_decodable(&self) -> bool {
+        self.unpacker.as_ref().is_some_and(Unpacker::is_decodable)
+    }
+
+    /// Returns the size of the pictures from the parameter sets, if known.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        self.unpacker.as_ref()?.size()
     }
 
     /// Returns the number of lost packets.
@@ -63,31 +112,49 @@ impl Session {
         self.unpacker.as_ref().map_or(0, Unpacker::lost)
     }
 
-    /// Sets up a track, which must be video with a supported codec.
+    /// Returns how the packets are sent.
+    pub fn delivery(&self) -> Delivery {
+        match self.talk.connection.datagrams {
+            Some(_) => Delivery::Udp,
+            None => Delivery::Tcp,
+        }
+    }
+
+    /// Sets up the track to play.
     ///
     /// # Errors
-    /// The camera refuses it, or does not answer as it should.
-    pub async fn set_up(&mut self, track: usize) -> Result<(), SessionError> {
-        let track = self.description.tracks.get(track).cloned();
-        let Some(track) = track else {
-            return Err(SessionError::Unusable(
-                "the camera offers no video".to_owned(),
-            ));
-        };
+    /// There is no such track, or the camera refuses it or does not answer as it should.
+    pub async fn set_up(&mut self, delivery: Delivery) -> Result<(), SessionError> {
+        let track = self.track()?.clone();
         self.unpacker = Unpacker::new(&track)?;
         let uri = match &track.control {
             Some(control) => answers::join(&self.talk.base, control),
             None => self.control.clone(),
         };
-        let transport = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1".into())];
+        let transport = match delivery {
+            Delivery::Tcp => "RTP/AVP/TCP;unicast;interleaved=0-1".to_owned(),
+            Delivery::Udp => {
+                let (rtp, rtcp) = self.talk.connection.open_datagrams()?;
+                format!("RTP/AVP;unicast;client_port={rtp}-{rtcp}")
+            }
+        };
+        let header = [("Transport", value(transport))];
         let response =
-            with_timeout(SETUP_TIMEOUT, self.talk.request("SETUP", &uri, &transport)).await?;
+            with_timeout(SETUP_TIMEOUT, self.talk.request("SETUP", &uri, &header)).await?;
         if let Some(session) = response.header("Session") {
             let (name, timeout) = answers::session_and_timeout(session);
             self.talk.session = Some(name.to_owned());
             self.talk.timeout = timeout;
         }
-        self.channel = answers::channel(response.header("Transport").unwrap_or_default())?;
+        let transport = response.header("Transport").unwrap_or_default();
+        match &mut self.talk.connection.datagrams {
+            None => self.channel = answers::channel(transport)?,
+            Some(datagrams) => {
+                if let Some(ports) = answers::server_ports(transport)? {
+                    datagrams.aim(ports);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -96,14 +163,19 @@ impl Session {
     /// # Errors
     /// The camera refuses it, or does not answer as it should.
     pub async fn play(&mut self) -> Result<(), SessionError> {
-        let range = [("Range", "npt=0.000-".into())];
+        let range = [("Range", value("npt=0.000-"))];
         with_timeout(
             PLAY_TIMEOUT,
             self.talk.request("PLAY", &self.control, &range),
         )
         .await?;
+        self.talk.connection.begin_stream();
+        let now = Instant::now();
+        if self.delivery() == Delivery::Udp {
+            self.first_datagram = Some(now + FIRST_DATAGRAM);
+        }
         let period = Duration::from_secs(self.talk.timeout) / 2;
-        let mut ticks = interval_at(Instant::now() + period, period);
+        let mut ticks = interval_at(now + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.keep_alive = Some(KeepAlive {
             ticks,
@@ -117,7 +189,19 @@ impl Session {
     ///
     /// # Errors
     /// The camera ends the session, or sends data that can't be used.
-    pub async fn picture(&mut self) -> Result<VideoFrame, SessionError> {
+    pub async fn picture(&mut self) -> Result<Picture, SessionError> {
+        loop {
+            if let Received::Picture(picture) = self.receive().await? {
+                return Ok(picture);
+            }
+        }
+    }
+
+    /// Returns what the camera sends next. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The camera ends the session, or sends data that can't be used.
+    pub async fn receive(&mut self) -> Result<Received, SessionError> {
         loop {
             let (Some(unpacker), Some(keep_alive)) = (&mut self.unpacker, &mut self.keep_alive)
             else {
@@ -125,22 +209,49 @@ impl Session {
                     "the camera offers no video".to_owned(),
                 ));
             };
+            let news = std::mem::take(&mut self.has_news);
             if let Some(picture) = unpacker.pull()? {
-                return Ok(picture);
+                return Ok(Received::Picture(picture));
             }
-            tokio::select! {
-                item = self.talk.connection.next() => match item.map_err(during_stream)? {
-                    Item::Packet(channel, packet) if channel == self.channel => {
-                        unpacker.push(self.talk.connection.bytes(packet))?;
+            if news {
+                return Ok(Received::Packet);
+            }
+            // What happens next without the camera: a missing packet is given up, or the first one
+            // is.
+            let due = unpacker.due().or(self.first_datagram);
+            let connection = &mut self.talk.connection;
+            let item = tokio::select! {
+                item = connection.next() => item,
+                () = until(due) => {
+                    if self.first_datagram.is_some_and(|due| due <= Instant::now()) {
+                        return Err(SessionError::Unusable(BLOCKED.to_owned()));
                     }
-                    // RTCP sender reports and other packets.
-                    Item::Packet(..) => {}
-                    Item::Message(message) => self.handle_message(&message)?,
-                },
+                    continue;
+                }
                 _ = keep_alive.ticks.tick() => {
                     keep_alive.again = false;
                     self.keep_alive()?;
+                    continue;
                 }
+            };
+            let packet = match item? {
+                Item::Packet(channel, packet) if channel == self.channel => {
+                    connection.bytes(packet)
+                }
+                // RTCP sender reports and other packets.
+                Item::Packet(..) => continue,
+                Item::Datagram(len) => {
+                    self.first_datagram = None;
+                    connection.datagram(len)
+                }
+                Item::Message(message) => {
+                    self.handle_message(&message)?;
+                    continue;
+                }
+            };
+            self.has_news = unpacker.push(packet)?;
+            if let Some(datagrams) = &mut connection.datagrams {
+                datagrams.report_when_due();
             }
         }
     }
@@ -191,12 +302,10 @@ impl Session {
     }
 }
 
-/// Adapts a fault to the middle of a stream, where the camera is known to speak RTSP.
-fn during_stream(error: SessionError) -> SessionError {
-    match error {
-        SessionError::Message(Fault::NotRtsp(_)) => SessionError::Unusable(
-            "its stream contains data that is neither a packet nor an RTSP message".to_owned(),
-        ),
-        other => other,
+/// Waits until this time, if there is one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -2,8 +2,10 @@
 
 use super::answers::{SESSION, session_and_timeout};
 use super::auth::Signer;
-use super::connection::{Connection, Item, SessionError, Target};
-use super::message::{self, Message, Start};
+use super::connection::Connection;
+use super::error::{SessionError, Target};
+use super::input::Item;
+use super::message::{self, Message, Start, value};
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -24,7 +26,7 @@ const MAX_CHALLENGES: usize = 3;
 /// arrives over another connection.
 const NEEDS_SECOND_TEARDOWN: (&str, &str) = ("LIVE555 Streaming Media v", "2017.06.04");
 
-type Headers<'a> = &'a [(&'a str, Cow<'a, str>)];
+type Headers<'a> = &'a [(&'a str, Cow<'a, [u8]>)];
 
 /// Waits for a response for at most `limit`.
 pub async fn with_timeout<T>(
@@ -97,14 +99,14 @@ impl Exchange {
         let authorization = self.signer.authorization(method, uri);
         let signed = authorization.is_some();
         let mut lines = vec![
-            ("CSeq", Cow::from(self.sequence.to_string())),
-            ("User-Agent", self.agent.into()),
+            ("CSeq", value(self.sequence.to_string())),
+            ("User-Agent", value(self.agent)),
         ];
         lines.extend(authorization.map(|next_response| ("Authorization", next_response.into())));
         lines.extend(
             self.session
                 .clone()
-                .map(|session| ("Session", session.into())),
+                .map(|session| ("Session", value(session))),
         );
         lines.extend_from_slice(headers);
         self.connection
@@ -118,7 +120,7 @@ impl Exchange {
     /// The camera refuses the request, or its response is not valid.
     pub async fn request(
         &mut self,
-        method: &str,
+        method: &'static str,
         uri: &str,
         headers: Headers<'_>,
     ) -> Result<Message, SessionError> {
@@ -129,20 +131,20 @@ impl Exchange {
             self.pending = false;
             match status {
                 200..=299 => {
-                    self.signer.accepted();
+                    self.signer.accepted(&next_response);
                     return Ok(next_response);
                 }
                 300..=399 => {
                     return Err(match next_response.header("Location") {
                         Some(target) => SessionError::Moved(Target(target.to_owned())),
-                        None => SessionError::Status(status),
+                        None => SessionError::Status(status, method),
                     });
                 }
                 401 => self.signer.challenged(&next_response, signed)?,
-                _ => return Err(SessionError::Status(status)),
+                _ => return Err(SessionError::Status(status, method)),
             }
         }
-        Err(SessionError::Status(401))
+        Err(SessionError::Status(401, method))
     }
 
     /// Waits for the next final response. Only one request is outstanding at a time, so the
@@ -152,6 +154,8 @@ impl Exchange {
         loop {
             let message = match self.connection.next().await? {
                 Item::Message(message) => message,
+                // Its limit is the budget.
+                Item::Datagram(_) => continue,
                 // Packets before the response to PLAY, or after TEARDOWN.
                 Item::Packet(_, packet) => {
                     ahead += packet.len();
@@ -199,14 +203,14 @@ impl Exchange {
             false => "RTSP/1.0 501 Not Implemented",
         };
         let sequence = request.header("CSeq").unwrap_or("0");
-        let mut lines = vec![("CSeq", Cow::from(sequence))];
+        let mut lines = vec![("CSeq", value(sequence))];
         if method == "OPTIONS" {
-            lines.push(("Public", known.join(", ").into()));
+            lines.push(("Public", value(known.join(", "))));
         }
         lines.extend(
             self.session
                 .as_deref()
-                .map(|session| ("Session", session.into())),
+                .map(|session| ("Session", value(session))),
         );
         self.connection.send(&message::write(first, &lines))
     }
@@ -275,9 +279,10 @@ impl DerefMut for TeardownOnDrop {
 
 impl Drop for TeardownOnDrop {
     fn drop(&mut self) {
-        let (Some(talk), Ok(runtime)) = (self.talk.take(), Handle::try_current()) else {
+        let (Some(mut talk), Ok(runtime)) = (self.talk.take(), Handle::try_current()) else {
             return;
         };
+        talk.connection.datagrams = None;
         let teardown = async {
             if let Ok(Err(fault)) = timeout(TEARDOWN_TIMEOUT, talk.teardown()).await {
                 tracing::debug!(?fault, "the session was not ended");

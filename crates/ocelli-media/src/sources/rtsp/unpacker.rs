@@ -1,179 +1,270 @@
-//! RTP depacketization with the library `retina`, within limits.
+//! RTP packets of one track, unpacked to pictures within limits.
 //!
-//! The library keeps a picture's packets until the picture ends, without a limit. So this
-//! module counts the packets and bytes since the last picture, and gives the stream up when
-//! they exceed those of any valid picture. A packet that the library rejects costs only that
-//! picture. A panic in the library ends only the attempt.
+//! A packet that is not valid costs only its picture. Packets of other senders and other payload
+//! types are skipped, unless no others come: some cameras announce wrong ones.
 
-use super::connection::SessionError;
+use super::access_unit::{self, Assembler};
+use super::error::SessionError;
+use super::jpeg_packets::{self, JpegPackets};
 use super::message::quoted;
+use super::order::{Order, Turn};
 use super::sdp::Track;
 use crate::jpeg;
-use retina::codec::{
-    CodecItem, Depacketizer, FrameFormat, ParameterSetInsertion, ParametersRef, VideoFrame,
-    VideoParameters, h26x,
-};
-use retina::rtp::{PacketHeader, PacketMeta};
-use retina::testutil::DepacketizeBuf;
-use retina::{PacketContext, Timestamp};
-use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use ocelli_core::{Codec, FrameBuffer};
+use tokio::time::Instant;
 
-/// The most packets of one picture, with each unit of an aggregation packet counted. An H.264
-/// picture has at most as many slices as macroblocks, and cameras send a few hundred packets
-/// for one.
+/// The most packets and units of one picture. An H.264 picture has at most as many slices as
+/// macroblocks, and cameras send a few hundred packets for one.
 const MAX_PARTS: usize = 16_384;
 /// The most bytes of one picture.
 const MAX_BYTES: usize = jpeg::MAX_BYTES;
 /// Number of unreadable packets without a complete picture between them after which the stream
 /// is given up.
 const MAX_INVALID_PACKETS: usize = 1000;
-/// Number of consecutive packets from another sender after which that sender is accepted.
+/// Number of consecutive packets from another sender, or with another payload type, after which
+/// these are accepted.
 const FOREIGN_PACKETS: usize = 32;
-/// Packets whose sequence numbers are at most this far back are duplicates or late.
-const MAX_LATE: u16 = 100;
-/// Initial size of the library's buffer, which grows with the picture.
-const INITIAL_BUFFER: usize = 64 << 10;
-/// The only clock rate that the library accepts for video. Timestamps use the camera's own rate.
-const LIBRARY_CLOCK: u32 = 90_000;
+/// Payload types that RTCP packets have when they are taken for RTP (RFC 5761).
+const RTCP_TYPES: std::ops::RangeInclusive<u8> = 64..=95;
 
-/// Annex B, without parameter sets. The hub inserts them, because the library does so only for
-/// some types of key frames.
-const FORMAT: FrameFormat = {
-    let mut format = FrameFormat::SIMPLE;
-    format.h26x_framing = h26x::Framing::AnnexB;
-    format.parameter_set_insertion = ParameterSetInsertion::Never;
-    format
-};
-
-/// RTP payload format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
-    H264,
-    H265,
-    Jpeg,
+/// Complete picture.
+#[derive(Debug)]
+pub struct Picture {
+    /// Time since the first picture, in ticks of the camera's clock.
+    pub elapsed: i64,
+    /// Ticks of the camera's clock a second.
+    pub clock_rate: u32,
+    /// Whether a decoder can start here. Always true for JPEG.
+    pub key: bool,
+    /// Whether the camera sent parameter sets in it.
+    pub has_sets: bool,
+    /// The encoded bytes.
+    pub buffer: FrameBuffer,
 }
 
-/// Depacketizer of one track.
+enum Payloads {
+    Units(Assembler),
+    Jpeg(Box<JpegPackets>),
+}
+
+/// Unpacker of one track.
 pub struct Unpacker {
-    packing: Packing,
-    payload_type: u8,
-    clock_rate: NonZeroU32,
-    depacketizer: Depacketizer,
-    ring: DepacketizeBuf,
-    sender: Option<u32>,
-    foreign: usize,
-    /// The next sequence number.
-    next: Option<u16>,
+    payloads: Payloads,
+    payload_type: Preferred<u8>,
+    sender: Preferred<u32>,
+    clock_rate: u32,
+    order: Order,
     /// The last timestamp, and the first one.
-    stamp: Option<(i64, u32)>,
-    /// Bytes given to the library since the last picture.
-    bytes: usize,
-    parts: usize,
+    stamp: Option<(i64, i64)>,
     /// Unreadable packets since the last picture.
     faults: usize,
-    lost: u64,
+}
+
+/// The fields of an RTP packet that matter here.
+struct Rtp<'a> {
+    mark: bool,
+    payload_type: u8,
+    sequence: u16,
+    stamp: u32,
+    sender: u32,
+    payload: &'a [u8],
+}
+
+impl<'a> Rtp<'a> {
+    fn parse(packet: &'a [u8]) -> Result<Self, &'static str> {
+        let &[
+            first,
+            second,
+            s0,
+            s1,
+            t0,
+            t1,
+            t2,
+            t3,
+            f0,
+            f1,
+            f2,
+            f3,
+            ref rest @ ..,
+        ] = packet
+        else {
+            return Err("too short");
+        };
+        if first >> 6 != 2 {
+            return Err("packets that are not RTP version 2");
+        }
+        let sources = usize::from(first & 0x0F) * 4;
+        let mut payload = rest.get(sources..).ok_or("too short")?;
+        if first & 0x10 != 0 {
+            let &[_, _, high, low, ref after @ ..] = payload else {
+                return Err("too short");
+            };
+            let words = usize::from(u16::from_be_bytes([high, low]));
+            payload = after.get(words * 4..).ok_or("too short")?;
+        }
+        // Some cameras set the padding bit without padding.
+        if let (true, Some(&padding)) = (first & 0x20 != 0, payload.last()) {
+            let len = payload.len().checked_sub(usize::from(padding));
+            payload = &payload[..len.unwrap_or(payload.len())];
+        }
+        Ok(Self {
+            mark: second & 0x80 != 0,
+            payload_type: second & 0x7F,
+            sequence: u16::from_be_bytes([s0, s1]),
+            stamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            sender: u32::from_be_bytes([f0, f1, f2, f3]),
+            payload,
+        })
+    }
+}
+
+/// A value that packets should have.
+struct Preferred<T> {
+    known: Option<T>,
+    /// Another value, and the number of consecutive packets that have it.
+    other: Option<(T, usize)>,
+}
+
+impl<T: Copy + PartialEq> Preferred<T> {
+    fn new(known: Option<T>) -> Self {
+        Self { known, other: None }
+    }
+
+    /// Returns true if a packet with this value is accepted.
+    fn accepts(&mut self, value: T) -> bool {
+        if self.known.is_none_or(|known| known == value) {
+            self.known = Some(value);
+            self.other = None;
+            return true;
+        }
+        let before = self.other.filter(|(other, _)| *other == value);
+        let count = before.map_or(0, |(_, count)| count) + 1;
+        self.other = Some((value, count));
+        if count <= FOREIGN_PACKETS {
+            return false;
+        }
+        *self = Self::new(Some(value));
+        true
+    }
 }
 
 impl Unpacker {
-    /// Creates an unpacker for a track, or returns `None` if the track is not video with a
-    /// supported codec.
+    /// Creates an unpacker for a track, or returns `None` if its codec is not supported.
     ///
     /// # Errors
-    /// The library rejects the codec parameters.
+    /// The library that unpacks JPEG fails.
     pub fn new(track: &Track) -> Result<Option<Self>, SessionError> {
-        let packing = match (&*track.media, &*track.encoding) {
-            ("video", "h264") => Packing::H264,
-            ("video", "h265") => Packing::H265,
-            ("video", "jpeg") => Packing::Jpeg,
-            _ => return Ok(None),
-        };
         let parameters = track.parameters.as_deref();
-        let made = catch_panic(|| {
-            let mut made = Depacketizer::new(
-                &track.media,
-                &track.encoding,
-                LIBRARY_CLOCK,
-                None,
-                parameters,
-            )?;
-            made.set_frame_format(FORMAT);
-            Ok(made)
-        })?;
-        let depacketizer = made.map_err(|fault: String| unreadable(&fault))?;
+        let payloads = match track.codec() {
+            Some(Codec::Jpeg) => Payloads::Jpeg(Box::new(JpegPackets::new()?)),
+            Some(codec) => Payloads::Units(Assembler::new(codec, parameters)),
+            None => return Ok(None),
+        };
         Ok(Some(Self {
-            packing,
-            payload_type: track.payload_type,
-            clock_rate: NonZeroU32::new(track.clock_rate).unwrap_or(NonZeroU32::MIN),
-            depacketizer,
-            ring: DepacketizeBuf::new(INITIAL_BUFFER),
-            sender: None,
-            foreign: 0,
-            next: None,
+            payloads,
+            payload_type: Preferred::new(Some(track.payload_type)),
+            sender: Preferred::new(None),
+            clock_rate: track.clock_rate.max(1),
+            order: Order::default(),
             stamp: None,
-            bytes: 0,
-            parts: 0,
             faults: 0,
-            lost: 0,
         }))
     }
 
     /// Returns the number of lost packets.
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.order.lost()
     }
 
-    /// Returns the parameters of the video, once they are known.
-    pub fn parameters(&self) -> Option<&VideoParameters> {
-        match self.depacketizer.parameters() {
-            Some(ParametersRef::Video(parameters)) => Some(parameters),
-            _ => None,
+    /// Returns true if a decoder has all parameter sets that it needs.
+    pub fn is_decodable(&self) -> bool {
+        match &self.payloads {
+            Payloads::Units(assembler) => assembler.sets().is_complete(),
+            Payloads::Jpeg(_) => true,
         }
     }
 
-    /// Adds an RTP packet. All pictures must be pulled before the next one.
+    /// Returns the size of the pictures from the parameter sets, if known.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        match &self.payloads {
+            Payloads::Units(assembler) => assembler.sets().size(),
+            Payloads::Jpeg(_) => None,
+        }
+    }
+
+    /// Returns when [`Self::pull`] must be called even if no packet arrives.
+    pub fn due(&self) -> Option<Instant> {
+        self.order.due()
+    }
+
+    /// Adds an RTP packet. All pictures must be pulled before the next one. Returns whether it
+    /// is a packet of the track with a payload.
     ///
     /// # Errors
     /// A picture exceeds a limit, or the stream is not valid video.
-    pub fn push(&mut self, packet: &[u8]) -> Result<(), SessionError> {
-        let (header, payload) = match PacketHeader::validate(packet) {
-            Ok((header, payload)) => (
-                header,
-                &packet[usize::from(payload.start)..usize::from(payload.end)],
-            ),
-            Err(fault) => return self.fault(fault),
+    pub fn push(&mut self, packet: &[u8]) -> Result<bool, SessionError> {
+        let rtp = match Rtp::parse(packet) {
+            Ok(rtp) => rtp,
+            Err(fault) => return self.fault(fault).map(|()| false),
         };
-        if header.payload_type() != self.payload_type || !self.is_sender(header.ssrc()) {
-            return Ok(());
+        if RTCP_TYPES.contains(&rtp.payload_type) || !self.payload_type.accepts(rtp.payload_type) {
+            return Ok(false);
         }
-        let Some(loss) = self.check_sequence(header.sequence_number()) else {
-            return Ok(());
-        };
-        let payload = self.bare(payload);
-        if payload.is_empty() {
-            return Ok(());
+        let known = self.sender.known;
+        if !self.sender.accepts(rtp.sender) {
+            return Ok(false);
         }
-        let Some(timestamp) = self.timestamp(header.timestamp()) else {
-            return Ok(());
-        };
-        self.count(payload)?;
-        let meta = PacketMeta {
-            ctx: PacketContext::dummy(),
-            stream_id: 0,
-            timestamp,
-            sequence_number: header.sequence_number(),
-            ssrc: header.ssrc(),
-            mark: header.mark() && !self.is_fragment(payload),
-            loss: u16::from(loss),
-        };
-        let (ring, depacketizer) = (&mut self.ring, &mut self.depacketizer);
-        match catch_panic(|| ring.push(depacketizer, meta, payload))? {
-            Ok(()) => Ok(()),
-            Err(fault) => {
-                // The library has dropped the picture that this packet belongs to.
-                (self.bytes, self.parts) = (0, 0);
-                self.fault(&fault)
+        if known.is_some_and(|known| known != rtp.sender) {
+            self.order.restart();
+        }
+        match self.order.place(rtp.sequence) {
+            Turn::Now(after_loss) => self.unpack(&rtp, after_loss)?,
+            Turn::Held => {
+                let now = Instant::now();
+                self.order.hold(rtp.sequence, packet.to_vec(), now);
             }
+            Turn::Dropped => {}
+        }
+        Ok(!rtp.payload.is_empty())
+    }
+
+    fn unpack(&mut self, rtp: &Rtp<'_>, after_loss: bool) -> Result<(), SessionError> {
+        if rtp.payload.is_empty() {
+            return Ok(());
+        }
+        let stamp = self.extend(rtp.stamp);
+        let result = match &mut self.payloads {
+            Payloads::Units(assembler) => {
+                let packet = access_unit::Packet {
+                    stamp,
+                    mark: rtp.mark,
+                    after_loss,
+                    payload: rtp.payload,
+                };
+                assembler.push(packet).map_err(str::to_owned)
+            }
+            Payloads::Jpeg(packets) => packets.push(jpeg_packets::Packet {
+                stamp,
+                sequence: rtp.sequence,
+                mark: rtp.mark,
+                after_loss,
+                payload: rtp.payload,
+            })?,
+        };
+        let (bytes, parts) = match &self.payloads {
+            Payloads::Units(assembler) => assembler.held(),
+            Payloads::Jpeg(packets) => packets.held(),
+        };
+        if bytes > MAX_BYTES || parts > MAX_PARTS {
+            return Err(SessionError::Unusable(format!(
+                "one of its pictures does not end; a picture should have at most {} MiB \
+                 in {MAX_PARTS} packets",
+                MAX_BYTES >> 20
+            )));
+        }
+        match result {
+            Ok(()) => Ok(()),
+            Err(fault) => self.fault(&fault),
         }
     }
 
@@ -181,109 +272,50 @@ impl Unpacker {
     ///
     /// # Errors
     /// The stream is not valid video.
-    pub fn pull(&mut self) -> Result<Option<VideoFrame>, SessionError> {
+    pub fn pull(&mut self) -> Result<Option<Picture>, SessionError> {
         loop {
-            let depacketizer = &mut self.depacketizer;
-            match catch_panic(|| depacketizer.pull())? {
+            if let Some(picture) = self.take()? {
+                self.faults = 0;
+                return Ok(Some(picture));
+            }
+            let Some((packet, after_loss)) = self.order.release(Instant::now()) else {
+                return Ok(None);
+            };
+            // It was valid when it was held.
+            if let Ok(rtp) = Rtp::parse(&packet) {
+                self.unpack(&rtp, after_loss)?;
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Picture>, SessionError> {
+        let (stamp, key, has_sets, buffer) = match &mut self.payloads {
+            Payloads::Units(assembler) => match assembler.take() {
+                Some(unit) => (unit.stamp, unit.key, unit.has_sets, unit.buffer),
                 None => return Ok(None),
-                Some(Ok(CodecItem::VideoFrame(frame))) => {
-                    (self.bytes, self.parts, self.faults) = (0, 0, 0);
-                    return Ok(Some(frame));
-                }
-                Some(Ok(_)) => {}
-                Some(Err(_)) => self.fault("a picture that is cut off")?,
-            }
-        }
+            },
+            Payloads::Jpeg(packets) => match packets.take()? {
+                Some((stamp, bytes)) => (stamp, true, false, FrameBuffer::copy_from(&bytes)),
+                None => return Ok(None),
+            },
+        };
+        let start = self.stamp.map_or(stamp, |(_, start)| start);
+        Ok(Some(Picture {
+            elapsed: stamp.saturating_sub(start),
+            clock_rate: self.clock_rate,
+            key,
+            has_sets,
+            buffer,
+        }))
     }
 
-    /// Returns true if a packet is from the current sender. Old servers mix in packets of other
-    /// sessions.
-    fn is_sender(&mut self, sender: u32) -> bool {
-        match self.sender {
-            Some(known) if known != sender && self.foreign < FOREIGN_PACKETS => {
-                self.foreign += 1;
-                return false;
-            }
-            Some(known) if known == sender => {}
-            _ => {
-                self.sender = Some(sender);
-                self.next = None;
-            }
-        }
-        self.foreign = 0;
-        true
-    }
-
-    /// Returns whether packets are missing before this one, or `None` if it is a duplicate or too
-    /// late.
-    fn check_sequence(&mut self, sequence: u16) -> Option<bool> {
-        let ahead = sequence.wrapping_sub(self.next.unwrap_or(sequence));
-        if ahead.wrapping_neg() <= MAX_LATE && ahead != 0 {
-            return None;
-        }
-        self.next = Some(sequence.wrapping_add(1));
-        // Further back means that the camera has restarted its sequence numbers.
-        if ahead < 0x8000 {
-            self.lost += u64::from(ahead);
-        }
-        Some(ahead > 0)
-    }
-
-    /// Returns the payload without the start code that some cameras put before it.
-    fn bare<'a>(&self, payload: &'a [u8]) -> &'a [u8] {
-        if self.packing == Packing::Jpeg {
-            return payload;
-        }
-        let long = payload.strip_prefix(&[0, 0, 0, 1]);
-        long.or_else(|| payload.strip_prefix(&[0, 0, 1]))
-            .unwrap_or(payload)
-    }
-
-    /// Returns true if a packet holds a fragment of a unit, but not the last one. Some cameras set
-    /// the marker bit in every packet.
-    fn is_fragment(&self, payload: &[u8]) -> bool {
-        match (self.packing, payload) {
-            (Packing::H264, [indicator, header, ..]) => {
-                indicator & 0x1F == 28 && header & 0x40 == 0
-            }
-            (Packing::H265, [first, _, header, ..]) => {
-                first >> 1 & 0x3F == 49 && header & 0x40 == 0
-            }
-            _ => false,
-        }
-    }
-
-    fn timestamp(&mut self, stamp: u32) -> Option<Timestamp> {
-        let (last, start) = self.stamp.unwrap_or((i64::from(stamp), stamp));
+    /// Extends a timestamp across wraparounds.
+    fn extend(&mut self, stamp: u32) -> i64 {
+        let (last, start) = self.stamp.unwrap_or((stamp.into(), stamp.into()));
         let passed = stamp.wrapping_sub(last as u32).cast_signed();
-        let now = last.checked_add(i64::from(passed))?;
+        let now = last.saturating_add(i64::from(passed));
         self.stamp = Some((now, start));
-        Timestamp::new(now, self.clock_rate, start)
-    }
-
-    fn count(&mut self, payload: &[u8]) -> Result<(), SessionError> {
-        self.bytes += payload.len();
-        self.parts += self.parts_in(payload);
-        if self.bytes <= MAX_BYTES && self.parts <= MAX_PARTS {
-            return Ok(());
-        }
-        Err(SessionError::Unusable(format!(
-            "one of its pictures does not end; a picture should have at most {} MiB \
-             in {MAX_PARTS} packets",
-            MAX_BYTES >> 20
-        )))
-    }
-
-    /// Returns how many units the library may find in a packet.
-    fn parts_in(&self, payload: &[u8]) -> usize {
-        match (self.packing, payload) {
-            (Packing::H264, [first, units @ ..]) if first & 0x1F == 24 => {
-                aggregated(units) + start_codes(payload)
-            }
-            (Packing::H264, _) => 1 + start_codes(payload),
-            (Packing::H265, [first, _, units @ ..]) if first >> 1 & 0x3F == 48 => aggregated(units),
-            _ => 1,
-        }
+        now
     }
 
     fn fault(&mut self, fault: &str) -> Result<(), SessionError> {
@@ -291,67 +323,27 @@ impl Unpacker {
         if self.faults < MAX_INVALID_PACKETS {
             return Ok(());
         }
-        Err(unreadable(fault))
+        Err(SessionError::Unusable(format!(
+            "its video is not valid ({}); ffmpeg:rtsp://… may be able to read it",
+            quoted(fault)
+        )))
     }
-}
-
-fn unreadable(fault: &str) -> SessionError {
-    SessionError::Unusable(format!(
-        "its video is not valid ({}); ffmpeg:rtsp://… may be able to read it",
-        quoted(fault)
-    ))
-}
-
-/// Counts the units of an aggregation packet, each of which follows its length. Returns at
-/// least 1.
-fn aggregated(mut units: &[u8]) -> usize {
-    let mut count = 1;
-    while let [high, low, rest @ ..] = units {
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        units = rest.get(length..).unwrap_or_default();
-        count += 1;
-    }
-    count
-}
-
-/// Counts the start codes in these bytes.
-fn start_codes(bytes: &[u8]) -> usize {
-    let (mut count, mut at) = (0, 2);
-    while let Some(&byte) = bytes.get(at) {
-        count += usize::from(byte == 1 && bytes[at - 1] == 0 && bytes[at - 2] == 0);
-        // A non-zero byte can't be part of a code that ends after it.
-        at += if byte == 0 { 1 } else { 3 };
-    }
-    count
-}
-
-/// Calls the library and converts a panic to an error.
-fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, SessionError> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
-        let reason = "a bug in the hub: it can't process this camera's video; please report it";
-        SessionError::Unusable(reason.to_owned())
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn track(encoding: &str) -> Track {
-        Track {
+    fn unpacker(encoding: &str) -> Unpacker {
+        let track = Track {
             media: "video".into(),
             encoding: encoding.into(),
             payload_type: 96,
             clock_rate: 90_000,
             parameters: None,
             control: None,
-        }
-    }
-
-    fn unpacker(encoding: &str) -> Unpacker {
-        Unpacker::new(&track(encoding))
-            .expect("made")
-            .expect("a codec")
+        };
+        Unpacker::new(&track).expect("made").expect("a codec")
     }
 
     fn packet(sequence: u16, stamp: u32, mark: bool, payload: &[u8]) -> Vec<u8> {
@@ -363,12 +355,16 @@ mod tests {
         packet
     }
 
+    fn slice(sequence: u16) -> Vec<u8> {
+        packet(sequence, u32::from(sequence) * 3000, true, &SLICE)
+    }
+
     fn pictures(unpacker: &mut Unpacker, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut pictures = Vec::new();
         for packet in packets {
             unpacker.push(packet).expect("video");
-            while let Some(frame) = unpacker.pull().expect("video") {
-                pictures.push(frame.into_data());
+            while let Some(picture) = unpacker.pull().expect("video") {
+                pictures.push(picture.buffer.payload().to_vec());
             }
         }
         pictures
@@ -380,12 +376,13 @@ mod tests {
     #[test]
     fn common_packet_faults_lose_no_picture() {
         let mut unpacker = unpacker("h264");
-        let slice = |sequence: u16| packet(sequence, u32::from(sequence) * 3000, true, &SLICE);
         let coded = [&[0, 0, 0, 1][..], &SLICE].concat();
         let mut foreign = slice(900);
         foreign[11] = 9;
         let mut other = slice(3);
         other[1] = 0x80 | 50;
+        let mut padded = slice(6);
+        padded[0] |= 0x20;
         let packets = [
             slice(1),
             slice(1),
@@ -398,59 +395,62 @@ mod tests {
             slice(2),
             packet(4, 12_000, true, &[0x5C, 0x81, 0x9A]),
             packet(5, 12_000, true, &[0x5C, 0x41, 7]),
+            padded,
             slice(40_000),
+            slice(40_001),
         ];
-        assert_eq!(pictures(&mut unpacker, &packets), vec![PICTURE.to_vec(); 4]);
+        let all = pictures(&mut unpacker, &packets);
+        assert_eq!(all, vec![PICTURE.to_vec(); 6]);
         assert_eq!(unpacker.lost(), 0);
     }
 
     #[test]
-    fn a_new_sender_is_accepted_after_some_packets() {
+    fn swapped_packets_lose_no_picture() {
         let mut unpacker = unpacker("h264");
-        let packets: Vec<_> = (0..FOREIGN_PACKETS as u16 + 5)
-            .map(|at| {
-                let mut packet = packet(at, u32::from(at) * 3000, true, &SLICE);
-                packet[11] = if at == 0 { 7 } else { 9 };
-                packet
-            })
-            .collect();
-        assert_eq!(pictures(&mut unpacker, &packets).len(), 5);
+        let packets = [slice(1), slice(3), slice(2), slice(5), slice(4), slice(6)];
+        assert_eq!(pictures(&mut unpacker, &packets).len(), 6);
+        assert_eq!((unpacker.lost(), unpacker.due()), (0, None));
     }
 
     #[test]
-    fn a_lost_packet_loses_only_its_picture() {
-        let mut unpacker = unpacker("h264");
-        let packets = [
-            packet(1, 0, false, &[0x5C, 0x81, 0x9A]),
-            packet(3, 0, true, &[0x5C, 0x41, 7]),
-            packet(4, 3000, true, &SLICE),
-        ];
-        assert_eq!(pictures(&mut unpacker, &packets), [PICTURE]);
-        assert_eq!(unpacker.lost(), 1);
-    }
-
-    #[test]
-    fn units_are_counted_before_the_library_sees_them() {
-        for (encoding, payload, parts) in [
-            ("h264", &SLICE[..], 1),
-            ("h264", &[0x78, 0, 1, 9, 0, 1, 9, 0, 1, 9], 4),
-            ("h264", &[0x65, 0, 0, 1, 9, 0, 0, 0, 1, 9], 3),
-            ("h265", &[48 << 1, 1, 0, 2, 9, 9, 0, 2, 9, 9], 3),
-            ("h265", &[19 << 1, 1, 0, 0, 1], 1),
-            ("jpeg", &[0x78, 0, 0, 1], 1),
-        ] {
-            assert_eq!(unpacker(encoding).parts_in(payload), parts, "{payload:?}");
+    fn another_sender_or_payload_type_is_accepted_after_some_packets() {
+        for changed in [1, 11] {
+            let mut unpacker = unpacker("h264");
+            let packets: Vec<_> = (0..FOREIGN_PACKETS as u16 + 5)
+                .map(|at| {
+                    let mut packet = slice(at);
+                    packet[changed] += u8::from(at > 0);
+                    packet
+                })
+                .collect();
+            assert_eq!(pictures(&mut unpacker, &packets).len(), 5, "byte {changed}");
         }
-        assert_eq!(aggregated(&[255, 255, 1]), 2);
     }
 
     #[test]
     fn timestamps_are_extended_across_wraparounds() {
         let mut unpacker = unpacker("h264");
-        let mut elapsed = |stamp: u32| unpacker.timestamp(stamp).map(|stamp| stamp.elapsed());
-        assert_eq!(elapsed(u32::MAX - 10), Some(0));
-        assert_eq!(elapsed(20), Some(31));
-        assert_eq!(elapsed(u32::MAX), Some(10));
+        assert_eq!(unpacker.extend(u32::MAX - 10), i64::from(u32::MAX) - 10);
+        assert_eq!(unpacker.extend(20), i64::from(u32::MAX) + 21);
+        assert_eq!(unpacker.extend(u32::MAX), i64::from(u32::MAX));
+    }
+
+    #[test]
+    fn headers_are_parsed() {
+        let header = |first: u8, rest: &[u8]| {
+            let packet = [&[first, 0xE0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3][..], rest].concat();
+            Rtp::parse(&packet).map(|rtp| (rtp.mark, rtp.payload_type, rtp.payload.to_vec()))
+        };
+        assert_eq!(header(0x80, &[9]), Ok((true, 96, vec![9])));
+        assert_eq!(header(0x81, &[1, 2, 3, 4, 9]), Ok((true, 96, vec![9])));
+        let extended = [0xBE, 0xDE, 0, 1, 1, 2, 3, 4, 9];
+        assert_eq!(header(0x90, &extended), Ok((true, 96, vec![9])));
+        assert_eq!(header(0xA0, &[9, 0, 0, 3]), Ok((true, 96, vec![9])));
+        assert_eq!(header(0xA0, &[9, 200]), Ok((true, 96, vec![9, 200])));
+        for (first, rest) in [(0x81, &[1][..]), (0x90, &[0; 3]), (0x90, &[0, 0, 0, 1, 9])] {
+            assert_eq!(header(first, rest), Err("too short"));
+        }
+        assert!(header(0x40, &[]).is_err());
     }
 
     #[test]
@@ -461,6 +461,6 @@ mod tests {
         let Some(SessionError::Unusable(reason)) = fault else {
             panic!("{fault:?}");
         };
-        assert!(reason.contains("F bit"), "{reason}");
+        assert!(reason.contains("undefined type"), "{reason}");
     }
 }

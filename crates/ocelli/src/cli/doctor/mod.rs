@@ -107,9 +107,13 @@ async fn diagnose(args: &DoctorArgs) -> Result<Report, String> {
             web::diagnose(target, &url, protocol, &mut report).await;
             report.explain_failures(hint.as_deref());
         }
-        "rtsp" => {
+        "rtsp" | "rtsps" => {
+            // The doctor accepts what the hub accepts.
+            let camera = from_argument(target, 1).map_err(|error| error.to_string())?;
             let hint = in_use::hint(&address).await;
-            rtsp::diagnose(&address, &mut report).await;
+            if rtsp::diagnose(&address, &mut report).await == rtsp::Codecs::NeedsFfmpeg {
+                camera::diagnose(camera, &mut report).await;
+            }
             report.explain_failures(hint.as_deref());
         }
         scheme if KINDS.iter().any(|kind| kind.schemes.contains(&scheme)) => {
@@ -151,10 +155,11 @@ async fn configured(id: &str, args: &DoctorArgs, report: &mut Report) -> Result<
     };
     hide_secret(&camera.address, report);
     let hint = in_use::hint(&camera.address).await;
-    if camera.address.scheme() == "rtsp" {
-        let address = camera.address.clone();
-        rtsp::diagnose(&address, report).await;
-    } else {
+    // Of `rtsps`, this would not know the configured `verify_tls`.
+    let address = camera.address.clone();
+    if address.scheme() != "rtsp"
+        || rtsp::diagnose(&address, report).await == rtsp::Codecs::NeedsFfmpeg
+    {
         camera::diagnose(camera, report).await;
     }
     report.explain_failures(hint.as_deref());

@@ -3,10 +3,11 @@
 use super::net;
 use super::report::Report;
 use ocelli_core::Codec;
-use ocelli_media::annexb;
 use ocelli_media::jpeg;
 use ocelli_media::sources::Address;
-use ocelli_media::sources::rtsp::{Client, Fault as BadMessage, Session, SessionError};
+use ocelli_media::sources::rtsp::{
+    Client, Delivery, Fault as BadMessage, Session, SessionError, Track, default_port,
+};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
@@ -22,31 +23,48 @@ const MAX_SESSIONS: usize = 5;
 /// Time limit for TEARDOWN of these sessions.
 const TEARDOWN: Duration = Duration::from_secs(3);
 
-/// Checks the camera at an `rtsp:` address.
-pub async fn diagnose(address: &Address, report: &mut Report) {
+/// What [`diagnose`] found about the codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codecs {
+    /// Nothing more has to be checked.
+    Known,
+    /// The hub plays the camera with ffmpeg.
+    NeedsFfmpeg,
+}
+
+/// Checks the camera at an `rtsp:` or `rtsps:` address that the hub accepts.
+pub async fn diagnose(address: &Address, report: &mut Report) -> Codecs {
     let url = Url::parse(address.bare()).ok();
     let Some((url, host)) = url.and_then(|url| {
         let host = url.host_str().filter(|host| !host.is_empty())?.to_owned();
         Some((url, host))
     }) else {
-        return report.fail(
-            "address",
-            "This is not an address of an RTSP camera. Write it like rtsp://10.0.0.7/stream1.",
-        );
+        let message =
+            "This is not an address of an RTSP camera. Write it like rtsp://10.0.0.7/stream1.";
+        report.fail("address", message);
+        return Codecs::Known;
     };
-    if net::connect(&host, url.port().unwrap_or(554), report)
-        .await
-        .is_none()
-    {
-        return;
+    let port = url.port().unwrap_or_else(|| default_port(url.scheme()));
+    if net::connect(&host, port, report).await.is_none() {
+        return Codecs::Known;
     }
-    let camera = Camera {
+    let mut camera = Camera {
         client: Client::new(url, address.credentials.clone(), "ocelli-doctor"),
-        address,
     };
-    let mut session = match camera.describe().await {
+    let mut session = match camera.client.open(|| None).await {
         Ok(session) => session,
-        Err(fault) => return report.fail(fault.check(), camera.explain(&fault)),
+        Err(SessionError::Codec(name)) => {
+            let message = format!(
+                "The camera's video is {name}, which the hub can't pass on; ffmpeg transcodes it. \
+                 H.264 (a setting of the camera) needs less CPU."
+            );
+            report.warn("codec", message);
+            return Codecs::NeedsFfmpeg;
+        }
+        Err(fault) => {
+            camera.fail(&fault, report);
+            return Codecs::Known;
+        }
     };
     report.pass(
         "sign-in",
@@ -55,87 +73,105 @@ pub async fn diagnose(address: &Address, report: &mut Report) {
             None => "The camera requires no user and no password.",
         },
     );
-    let Some((track, codec)) = report_tracks(&session, report) else {
-        return;
-    };
-    if let Err(fault) = session.set_up(track).await.map_err(Fault::from) {
-        return report.fail(fault.check(), camera.explain(&fault));
+    let codec = report_tracks(&session, report);
+    if session.delivery() == Delivery::Udp {
+        report.warn(
+            "transport",
+            "The camera does not send RTP over TCP, so the hub receives it over UDP. Lost packets \
+             damage pictures then; TCP may be a setting of the camera.",
+        );
     }
-    let announced = session.parameters().is_some();
-    if let Err(fault) = session.play().await.map_err(Fault::from) {
-        return report.fail(fault.check(), camera.explain(&fault));
+    let announced = session.is_decodable();
+    if let Err(fault) = session.play().await {
+        camera.fail(&fault, report);
+        return Codecs::Known;
     }
     let mut watch = Watch::new(codec);
     watch.receive(&mut session).await;
-    watch.report(announced, report);
-    camera.count_sessions(track, report).await;
+    watch.report(&camera.client, announced, report);
+    camera.count_sessions(report).await;
     drop(session);
     let _ = timeout(TEARDOWN, camera.client.teardowns.wait()).await;
+    Codecs::Known
 }
 
-/// Why the check ends early.
-enum Fault {
-    Silent,
-    Status(u16),
-    NoRtsp,
-    Challenge,
-    SessionError(String),
-}
-
-impl From<SessionError> for Fault {
-    fn from(error: SessionError) -> Self {
-        match error {
-            SessionError::Silent => Self::Silent,
-            SessionError::Status(status) => Self::Status(status),
-            SessionError::Challenge => Self::Challenge,
-            SessionError::Message(BadMessage::NotRtsp(_)) => Self::NoRtsp,
-            SessionError::Message(fault) => Self::SessionError(fault.to_string()),
-            SessionError::Unusable(reason) => Self::SessionError(reason),
-            SessionError::Moved(_) => {
-                Self::SessionError("it redirects in the middle of a session".to_owned())
-            }
-            SessionError::BudgetExceeded(exceeded) => Self::SessionError(exceeded.to_string()),
-            SessionError::Closed | SessionError::Io(_) => {
-                Self::SessionError("it closes the connection".to_owned())
-            }
-        }
+/// Returns the check to which a failure belongs.
+fn check(fault: &SessionError) -> &'static str {
+    match fault {
+        SessionError::Status(401 | 403, _) | SessionError::Challenge(_) => "sign-in",
+        SessionError::Status(404 | 454, _) => "address",
+        SessionError::Status(453 | 503, _) => "sessions",
+        SessionError::Tls(_) | SessionError::Roots(_) => "tls",
+        SessionError::Unusable(reason) if reason.contains("offers no video") => "tracks",
+        _ => "rtsp",
     }
 }
 
-impl Fault {
-    fn check(&self) -> &'static str {
-        match self {
-            Self::Status(401 | 403) | Self::Challenge => "sign-in",
-            Self::Status(404 | 454) => "address",
-            Self::Status(453 | 503) => "sessions",
-            _ => "rtsp",
+/// Returns advice for a failure, in addition to its reason.
+fn advice(fault: &SessionError, has_password: bool) -> &'static str {
+    match fault {
+        SessionError::Silent => {
+            "Is this its RTSP port (usually 554)? The camera may hang: turn it off and on."
         }
+        SessionError::Status(401, _) if !has_password => {
+            "Write rtsp://user:password@host/… on the command line, or set `user` and \
+             `password_file` in the configuration."
+        }
+        SessionError::Status(401, _) => {
+            "Many cameras have separate users for RTSP or ONVIF, different from their app's user; \
+             in an address, write @ in a password as %40."
+        }
+        SessionError::Status(403, _) => "Allow the user to view live pictures.",
+        SessionError::Status(404 | 454, _) => {
+            "Look up the path in its manual: /stream1, /h264Preview_01_main, \
+             /Streaming/Channels/101 and /live/ch0 are common."
+        }
+        SessionError::Status(453 | 503, _) => "Close other apps and recorders that watch it.",
+        SessionError::Challenge(_) => "Set it to basic or digest.",
+        SessionError::Message(BadMessage::NotRtsp(_)) => {
+            "Is this the camera's RTSP port (usually 554)? http:// addresses are for its web pages."
+        }
+        SessionError::Unusable(reason) if reason.contains("offers no video") => {
+            "Check the path of the address."
+        }
+        SessionError::Tls(_) | SessionError::Message(BadMessage::Tls) => "",
+        _ => "Try ffmpeg:rtsp://…, or update the camera's firmware.",
     }
 }
 
-struct Camera<'a> {
+struct Camera {
     client: Client,
-    address: &'a Address,
 }
 
-impl Camera<'_> {
-    async fn describe(&self) -> Result<Session, Fault> {
-        Ok(self.client.clone().describe(|| None).await?)
+impl Camera {
+    /// Reports a failure with the reason that the hub shows, and with advice.
+    fn fail(&self, fault: &SessionError, report: &mut Report) {
+        let reason = self.client.explain(fault).reason;
+        let mut letters = reason.chars();
+        let first = letters
+            .next()
+            .map(|letter| letter.to_uppercase().to_string());
+        let advice = advice(fault, self.client.credentials.is_some());
+        let message = format!(
+            "{}{}. {advice}",
+            first.unwrap_or_default(),
+            letters.as_str()
+        );
+        report.fail(check(fault), message.trim_end());
     }
 
-    async fn play(&self, track: usize) -> Result<Session, Fault> {
-        let mut session = self.describe().await?;
-        session.set_up(track).await?;
+    async fn play(&self) -> Result<Session, SessionError> {
+        let mut session = self.client.clone().open(|| None).await?;
         session.play().await?;
         Ok(session)
     }
 
     /// Opens more sessions in addition to the one that plays.
-    async fn count_sessions(&self, track: usize, report: &mut Report) {
+    async fn count_sessions(&self, report: &mut Report) {
         let mut others = Vec::new();
         let mut stopped = None;
         while others.len() + 1 < MAX_SESSIONS && stopped.is_none() {
-            match self.play(track).await {
+            match self.play().await {
                 Ok(session) => others.push(session),
                 Err(fault) => stopped = Some(fault),
             }
@@ -148,11 +184,9 @@ impl Camera<'_> {
             );
         };
         let then = match fault {
-            Fault::Status(status) => format!("it answered {status}"),
-            Fault::Silent => "it gave no answer".to_owned(),
-            Fault::NoRtsp | Fault::Challenge | Fault::SessionError(_) => {
-                "it closed the connection".to_owned()
-            }
+            SessionError::Status(status, _) => format!("it answered {status}"),
+            SessionError::Silent => "it gave no answer".to_owned(),
+            _ => "it closed the connection".to_owned(),
         };
         if count == 1 {
             report.warn(
@@ -174,87 +208,17 @@ impl Camera<'_> {
             );
         }
     }
-
-    fn explain(&self, fault: &Fault) -> String {
-        match fault {
-            Fault::Silent => "The server accepts the connection but does not respond like an RTSP \
-                              camera. Is this its RTSP port (usually 554)? The camera may hang: \
-                              turn it off and on."
-                .to_owned(),
-            Fault::Status(401) if self.address.credentials.is_none() => {
-                "The camera requires a user and a password (401): write rtsp://user:password@host/… on the \
-                 command line, or set `user` and `password_file` in the configuration."
-                    .to_owned()
-            }
-            Fault::Status(401) => {
-                "Wrong user or password (401). Many cameras have separate users for RTSP or ONVIF, \
-                 different from their app's user; in an address, write @ in a password as %40."
-                    .to_owned()
-            }
-            Fault::Status(403) => "The camera accepts this user but does not let it watch the stream \
-                                   (403). Allow the user to view live pictures."
-                .to_owned(),
-            Fault::Status(404 | 454) => {
-                "The camera responds but has no such stream (404). Look up the path in its manual: \
-                 /stream1, /h264Preview_01_main, /Streaming/Channels/101 and /live/ch0 are common."
-                    .to_owned()
-            }
-            Fault::Status(453 | 503) => "The camera is busy: it has reached its limit of viewers. \
-                                         Close other apps and recorders that watch it."
-                .to_owned(),
-            Fault::Status(461) => "The camera does not send over TCP. The kind ffmpeg can receive it \
-                                   over UDP: ffmpeg:rtsp://…"
-                .to_owned(),
-            Fault::Status(status) => format!("The camera refuses the request with status {status}."),
-            Fault::NoRtsp => "The server at this address does not speak RTSP. Is this the camera's RTSP \
-                              port (usually 554)? http:// addresses are for its web pages."
-                .to_owned(),
-            Fault::Challenge => "The camera requires an authentication method that Ocelli does not support (401). \
-                                 Set it to basic or digest."
-                .to_owned(),
-            Fault::SessionError(reason) => format!(
-                "The camera closes the connection or sends invalid RTSP: {reason}. \
-                 Try ffmpeg:rtsp://…, or update the camera's firmware."
-            ),
-        }
-    }
 }
 
-/// Reports the camera's tracks. Returns the first video track that the hub supports. Its codec is
-/// `None` for JPEG, which is not decoded.
-fn report_tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec>)> {
-    let tracks = session.tracks();
-    let names: Vec<_> = tracks
+/// Reports the camera's tracks. Returns the codec of the one that is played.
+fn report_tracks(session: &Session, report: &mut Report) -> Codec {
+    let names: Vec<_> = session
+        .tracks()
         .iter()
         .map(|track| format!("{} ({})", track.media, track.encoding.to_uppercase()))
         .collect();
-    let video = tracks
-        .iter()
-        .enumerate()
-        .filter(|(_, track)| track.media == "video");
-    let chosen = video
-        .clone()
-        .find_map(|(at, track)| match &*track.encoding {
-            "h264" => Some((at, Some(Codec::H264))),
-            "h265" => Some((at, Some(Codec::H265))),
-            "jpeg" => Some((at, None)),
-            _ => None,
-        });
-    let listed = if names.is_empty() {
-        "nothing".to_owned()
-    } else {
-        names.join(", ")
-    };
-    let Some((at, codec)) = chosen else {
-        let advice = if video.count() == 0 {
-            "There is no video; check the path of the address."
-        } else {
-            "Set the camera to H.264, H.265 or MJPEG, or let ffmpeg read it: ffmpeg:rtsp://…"
-        };
-        report.fail("tracks", format!("The camera offers {listed}. {advice}"));
-        return None;
-    };
-    report.pass("tracks", format!("The camera offers {listed}."));
+    report.pass("tracks", format!("The camera offers {}.", names.join(", ")));
+    let codec = session.track().ok().and_then(Track::codec);
     match codec {
         Some(Codec::H265) => report.warn(
             "codec",
@@ -262,47 +226,40 @@ fn report_tracks(session: &Session, report: &mut Report) -> Option<(usize, Optio
              it, Firefox seldom. The hub transcodes it to JPEG for every browser, which needs CPU; \
              H.264 (a setting of the camera) needs less.",
         ),
-        Some(_) => report.pass(
+        Some(Codec::H264) => report.pass(
             "codec",
             "H.264: every browser can play it, and the hub transcodes it to JPEG for the wall.",
         ),
-        None => report.pass(
+        _ => report.pass(
             "codec",
             "MJPEG: every browser shows it, and the hub passes it on unchanged.",
         ),
     }
-    Some((at, codec))
-}
-
-/// The message for a stream that ended during the check.
-fn stream_ended_message(fault: &Fault) -> String {
-    match fault {
-        Fault::SessionError(reason) => {
-            format!("The camera ended the stream during the check: {reason}.")
-        }
-        _ => "The camera ended the stream during the check.".to_owned(),
-    }
+    codec.unwrap_or(Codec::Jpeg)
 }
 
 /// Statistics of the received pictures.
 struct Watch {
-    codec: Option<Codec>,
+    codec: Codec,
     /// When each picture was taken, in seconds.
     times: Vec<f64>,
+    /// When the first and the last one arrived.
+    arrivals: Option<(Instant, Instant)>,
     key_frames: Vec<f64>,
     /// Whether a key frame came with its parameter sets.
     has_parameter_sets: bool,
-    size: Option<(u32, u32)>,
+    size: Option<(u16, u16)>,
     lost: u64,
     bytes: usize,
-    error: Option<Fault>,
+    error: Option<SessionError>,
 }
 
 impl Watch {
-    fn new(codec: Option<Codec>) -> Self {
+    fn new(codec: Codec) -> Self {
         Self {
             codec,
             times: Vec::new(),
+            arrivals: None,
             key_frames: Vec::new(),
             has_parameter_sets: false,
             size: None,
@@ -315,52 +272,68 @@ impl Watch {
     async fn receive(&mut self, session: &mut Session) {
         let until = Instant::now() + WATCH_TIME;
         while self.key_frames.len() < KEY_FRAMES {
-            let frame = match timeout_at(until, session.picture()).await {
-                Ok(Ok(frame)) => frame,
+            let picture = match timeout_at(until, session.picture()).await {
+                Ok(Ok(picture)) => picture,
                 Ok(Err(error)) => {
-                    self.error = Some(Fault::from(error));
+                    self.error = Some(error);
                     break;
                 }
                 Err(_) => break,
             };
-            let stamp = frame.timestamp();
-            let at = stamp.elapsed() as f64 / f64::from(stamp.clock_rate().get());
+            let now = Instant::now();
+            self.arrivals = Some((self.arrivals.map_or(now, |(first, _)| first), now));
+            let at = picture.elapsed as f64 / f64::from(picture.clock_rate);
             self.times.push(at);
-            self.bytes += frame.data().len();
+            self.bytes += picture.buffer.len();
             let key = match self.codec {
-                Some(codec) => {
-                    let survey = annexb::survey(codec, frame.data());
-                    self.has_parameter_sets |= survey.key && survey.parameters;
-                    survey.key
-                }
-                None => {
-                    self.size = jpeg::size(frame.data()).map(|(w, h)| (w.into(), h.into()));
+                Codec::Jpeg => {
+                    self.size = jpeg::size(picture.buffer.payload());
                     // JPEG has no key frame interval; one second of pictures is enough.
-                    at - self.times[0] >= 1.0
+                    at - self.times[0] >= 1.0 || self.arrivals_span() >= 2.0
+                }
+                _ => {
+                    self.size = session.size();
+                    self.has_parameter_sets |= picture.key && picture.has_sets;
+                    picture.key
                 }
             };
             if key {
                 self.key_frames.push(at);
             }
-            if let (Some(_), Some(parameters)) = (self.codec, session.parameters()) {
-                self.size = Some(parameters.pixel_dimensions());
-            }
         }
         self.lost = session.lost();
     }
 
-    fn report(&self, announced: bool, report: &mut Report) {
+    fn arrivals_span(&self) -> f64 {
+        let span = self.arrivals.map(|(first, last)| last - first);
+        span.unwrap_or_default().as_secs_f64()
+    }
+
+    fn report(&self, client: &Client, announced: bool, report: &mut Report) {
+        if let Some(fault) = &self.error {
+            let reason = client.explain(fault).reason;
+            let message = format!("The camera ended the stream during the check: {reason}.");
+            report.fail("pictures", message);
+        }
         let count = self.times.len();
-        let span = match (self.times.first(), self.times.last()) {
+        let stamped = match (self.times.first(), self.times.last()) {
             (Some(first), Some(last)) => last - first,
             _ => 0.0,
         };
+        // The timestamps of some cameras stand still.
+        let span = if stamped > 0.0 {
+            stamped
+        } else {
+            self.arrivals_span()
+        };
         if count < 2 || span <= 0.0 {
-            return report.fail(
-                "pictures",
-                "The camera accepts PLAY but sends no pictures. Turn it off and on; if \
-                 it sends only over UDP, ffmpeg:rtsp://… can receive it.",
-            );
+            if self.error.is_none() {
+                report.fail(
+                    "pictures",
+                    "The camera accepts PLAY but sends no pictures. Turn it off and on.",
+                );
+            }
+            return;
         }
         let size = match self.size {
             Some((width, height)) => format!("{width} × {height}"),
@@ -381,10 +354,7 @@ impl Watch {
                 ),
             );
         }
-        if let Some(fault) = &self.error {
-            report.fail("pictures", stream_ended_message(fault));
-        }
-        if self.codec.is_some() {
+        if self.codec != Codec::Jpeg {
             self.report_key_frames(announced, report);
         }
     }

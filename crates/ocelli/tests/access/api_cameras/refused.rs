@@ -16,7 +16,7 @@ async fn settings_reserved_for_the_configuration_are_refused() {
         "FILE:/etc/passwd",
         "exec:sh",
         "v4l2:/dev/video0",
-        "rtsps://10.0.0.7/",
+        "rtmps://10.0.0.7/",
         "10.0.0.7/stream",
         "",
     ] {

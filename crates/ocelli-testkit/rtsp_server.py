@@ -64,7 +64,7 @@ def pipelines(arguments):
         + f"! x265enc tune=zerolatency speed-preset=ultrafast bitrate={rate} "
         + f"key-int-max={keys} option-string=open-gop=0:pools=none:frame-threads=1 "
         + "! h265parse ! rtph265pay pt=96 config-interval=-1 name=pay0 ",
-        "/mpeg4": picture() + "! avenc_mpeg4 bitrate=500000 ! rtpmp4vpay pt=96 name=pay0 ",
+        "/vp8": picture() + f"! vp8enc deadline=1 keyframe-max-dist={keys} ! rtpvp8pay pt=96 name=pay0 ",
         "/mjpeg": picture() + "! jpegenc quality=70 ! rtpjpegpay pt=26 name=pay0 ",
         # Its brightness encodes the capture time: see set_clock.
         "/clock": "videotestsrc name=clock is-live=true pattern=solid-color "

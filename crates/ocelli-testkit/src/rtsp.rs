@@ -60,7 +60,7 @@ impl Default for RtspServerOptions {
 ///
 /// | mount | content |
 /// |---|---|
-/// | `/h264`, `/h265`, `/mjpeg`, `/mpeg4` | a moving ball |
+/// | `/h264`, `/h265`, `/mjpeg`, `/vp8` | a moving ball |
 /// | `/small` | H.264 at 160 × 120, as a camera's substream |
 /// | `/clock` | H.264 whose brightness encodes the time: see [`RtspServer::clock_shade`] |
 /// | `/oob` | H.264 with parameter sets in the session description only |

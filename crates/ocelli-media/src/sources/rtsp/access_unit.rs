@@ -27,7 +27,7 @@ pub struct AccessUnit {
     pub stamp: i64,
     /// Whether a decoder that has the parameter sets can start here.
     pub key: bool,
-    /// Whether the camera sent parameter sets in it.
+    /// Whether the camera sent all parameter sets in it.
     pub has_sets: bool,
     /// The units in Annex B format, with all parameter sets if it is a key frame.
     pub buffer: FrameBuffer,
@@ -244,7 +244,7 @@ impl Assembler {
             self.ready.push_back(AccessUnit {
                 stamp: self.stamp.unwrap_or_default(),
                 key: survey.key,
-                has_sets: !kinds.is_empty(),
+                has_sets: kinds.is_complete(self.codec),
                 buffer,
             });
         }

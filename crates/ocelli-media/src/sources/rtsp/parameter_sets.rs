@@ -135,11 +135,6 @@ impl Kinds {
         };
         needed.iter().all(|kind| self.0 & 1 << kind != 0)
     }
-
-    /// Returns true if there are none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
 }
 
 fn is_sequence(codec: Codec, kind: u8) -> bool {

@@ -36,7 +36,7 @@ pub struct Picture {
     pub clock_rate: u32,
     /// Whether a decoder can start here. Always true for JPEG.
     pub key: bool,
-    /// Whether the camera sent parameter sets in it.
+    /// Whether the camera sent all parameter sets in it.
     pub has_sets: bool,
     /// The encoded bytes.
     pub buffer: FrameBuffer,

@@ -235,7 +235,7 @@ async fn a_password_link_is_void_when_the_roles_change() {
     done(&hub, &line, json!({ "roles": [{ "role": "admin" }] })).await;
     set_up(&hub, &made, PASSWORD)
         .await
-        .is_problem(401, "the code");
+        .is_problem(401, "its code");
     // A link created together with a change of roles is for the new roles.
     let both = json!({ "roles": viewer, "resetPassword": true });
     let made = done(&hub, &line, both).await;
@@ -251,13 +251,13 @@ async fn a_password_link_is_void_when_the_roles_change() {
     assert_eq!(changed.status(), 200, "{changed:?}");
     set_up(&hub, &made, PASSWORD)
         .await
-        .is_problem(401, "the code");
+        .is_problem(401, "its code");
     // Deleting the account also voids the link.
     let made = done(&hub, &line, json!({ "resetPassword": true })).await;
     done(&hub, &line.replace("PATCH", "DELETE"), Value::Null).await;
     set_up(&hub, &made, PASSWORD)
         .await
-        .is_problem(401, "the code");
+        .is_problem(401, "its code");
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ async fn the_printed_link_creates_the_first_user_once() {
     assert!(own.contains(&json!("camera:share")), "{me}");
     ask(&code, "eve", PASSWORD)
         .await
-        .is_problem(401, "was used");
+        .is_problem(401, "was already used");
     // The code, the password and the cookie do not appear in the log. Once there is a user, the
     // next start prints no link.
     let log = hub.stderr().join("\n");

@@ -172,12 +172,16 @@ async fn a_browser_at_a_private_camera_is_redirected_to_the_sign_in_page() {
         page.body
             .contains("url=/sign-in?back=%2Fplay%2Fyard%2Fgate\"")
     );
-    // A program gets the reason, and so does a browser with an invalid token.
+    // A program gets the reason, and so does a browser with an invalid token, as a page.
     let program = request(hub.addr(), "GET", "/play/yard/gate", &[]).await;
     program.is_problem(401, "not public");
     let lapsed = "/play/yard/gate?token=pt_none";
-    let lapsed = request(hub.addr(), "GET", lapsed, &browser).await;
-    assert!(lapsed.header("content-type").contains("json"), "{lapsed:?}");
+    let page = request(hub.addr(), "GET", lapsed, &browser).await;
+    assert_eq!(page.status(), 401, "{page:?}");
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.body.contains("This link does not work"), "{page:?}");
+    let program = request(hub.addr(), "GET", lapsed, &[]).await;
+    program.is_problem(401, "play token");
 }
 
 #[tokio::test]

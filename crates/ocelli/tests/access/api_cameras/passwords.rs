@@ -67,7 +67,7 @@ async fn secrets_in_an_address_are_masked_and_kept() {
     assert_eq!(same.status(), 200, "{same:?}");
     let half = format!("{}?pwd=***&channel=2", own.url("mjpeg"));
     let half = admin(&hub, patch, json!({ "source": half })).await;
-    half.is_problem(400, "complete URL");
+    half.is_problem(400, "complete address");
     for response in [same, half] {
         assert!(!response.body.contains(SECRET));
     }

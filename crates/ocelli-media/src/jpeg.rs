@@ -5,51 +5,22 @@
 //! a picture ends and whether it is whole. The standard Huffman tables are added where they
 //! are missing; otherwise a picture is passed on byte for byte.
 
+mod format;
 mod splitter;
 mod tables;
 mod walk;
 
+pub use format::Flaw;
+pub(crate) use format::MAX_BYTES;
 pub use splitter::Splitter;
 
+use format::{EOI, SOI, SOS, frame_size, is_frame_header};
 use ocelli_core::{FrameBuffer, Picture};
-use std::fmt;
 use walk::{Found, Search};
-
-/// The largest picture that is accepted. No camera makes larger ones.
-pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 /// Incomplete pictures in one message after which the rest of it is not searched. Each begins
 /// a new walk, which costs much more than its bytes.
 const MAX_FLAWS: u32 = 16;
-
-const SOI: u8 = 0xD8;
-const EOI: u8 = 0xD9;
-const SOS: u8 = 0xDA;
-const HUFFMAN_TABLES: u8 = 0xC4;
-
-/// Why bytes are not a whole picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// There is no beginning of a JPEG.
-    NotJpeg,
-    /// The picture was cut off.
-    NoEnd,
-    /// The picture consists only of headers.
-    NoScan,
-    /// The picture is too large.
-    TooLong,
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Flaw::NotJpeg => "not a JPEG",
-            Flaw::NoEnd => "a JPEG without an end",
-            Flaw::NoScan => "a JPEG without a picture in it",
-            Flaw::TooLong => "a JPEG larger than 16 MiB",
-        })
-    }
-}
 
 /// Returns the picture in a message: the last whole one, without bytes before and after it.
 ///
@@ -115,21 +86,6 @@ pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
         }
         rest = &rest[length..];
     }
-}
-
-/// Returns true for the markers of frame headers. The same range also holds tables (C4, CC)
-/// and a reserved marker (C8).
-fn is_frame_header(marker: u8) -> bool {
-    matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
-}
-
-/// Returns the width and height in pixels in a frame header.
-fn frame_size(marker: u8, segment: &[u8]) -> Option<(u16, u16)> {
-    let [_, h1, h0, w1, w0, ..] = *segment else {
-        return None;
-    };
-    let size = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
-    (is_frame_header(marker) && size.0 > 0 && size.1 > 0).then_some(size)
 }
 
 #[cfg(test)]

@@ -294,7 +294,10 @@ impl Shared {
             }
             "freeze" => {
                 begin(out, PLAIN.content_type).await?;
-                out.write_all(&part(&self.newest(), &PLAIN)).await?;
+                // Several, so that the hub knows the interval and soon notices the silence.
+                for _ in 0..3 {
+                    out.write_all(&part(&self.newest(), &PLAIN)).await?;
+                }
                 silence().await
             }
             "silent" => {

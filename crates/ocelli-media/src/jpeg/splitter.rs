@@ -1,7 +1,8 @@
 //! Splitter for streams of JPEGs.
 
+use super::format::{Flaw, MAX_BYTES};
+use super::tables;
 use super::walk::{Found, Search, beginning, partial_beginning};
-use super::{Flaw, MAX_BYTES, tables};
 use ocelli_core::{FrameBuffer, Picture};
 
 /// Bytes that are added to a picture before they are searched for its end. The bytes after

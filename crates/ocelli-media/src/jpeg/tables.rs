@@ -1,7 +1,7 @@
 //! The Huffman tables that ITU-T T.81, Annex K.3, lists as typical. Many webcams and cheap
 //! encoders leave them out, as AVI files of Motion JPEG do, and some decoders then fail.
 
-use super::HUFFMAN_TABLES;
+use super::format::HUFFMAN_TABLES;
 use ocelli_core::FrameBuffer;
 
 /// A set of Huffman tables, as a bit mask. Only the two tables of each class that Annex K

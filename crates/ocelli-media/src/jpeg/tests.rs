@@ -1,5 +1,6 @@
 //! Tests of the JPEG parser.
 
+use super::format::HUFFMAN_TABLES;
 use super::tables::TableSet;
 use super::*;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};

@@ -3,8 +3,8 @@
 //! A walk looks at each byte a bounded number of times, however its bytes arrive. It also
 //! finds its way back to the next picture after one that was cut off.
 
+use super::format::{EOI, Flaw, HUFFMAN_TABLES, SOI, SOS, frame_size};
 use super::tables::TableSet;
-use super::{EOI, Flaw, HUFFMAN_TABLES, SOI, SOS, frame_size};
 use memchr::{memchr, memchr_iter};
 use std::ops::Range;
 

@@ -98,7 +98,8 @@ pub fn certificate_fault(error: &CertificateError) -> &'static str {
         | CertificateError::ExpiredRevocationList
         | CertificateError::ExpiredRevocationListContext { .. }
         | CertificateError::InvalidOcspResponse => "can't be checked for revocation",
-        _ => "is not acceptable",
+        // Among others, a certificate that signs itself as an authority.
+        _ => "is self-signed, or not for use by a server",
     }
 }
 
@@ -140,7 +141,8 @@ pub(super) fn tls_reason(error: &io::Error, plain: &str) -> Option<String> {
 fn certificate_reason(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref()?;
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // `Other` is a certificate that signs itself as an authority, as openssl makes them.
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
             let reason =
                 "its certificate can't be verified; verify_tls = false accepts a self-signed one";
             Some(reason.to_owned())

@@ -41,8 +41,8 @@ pub const DUE_FRACTION: f64 = 0.9;
 /// The failure reason for a stream that no decoder can decode.
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
 
-/// The failure reason for a certificate that ffmpeg does not trust.
-const UNTRUSTED: &str =
+/// The failure reason for a certificate that is not signed by a trusted authority.
+pub const UNTRUSTED: &str =
     "its certificate can't be verified; verify_tls = false accepts a self-signed one";
 
 /// Starts an ffmpeg with one input, whose arguments come first. It refuses to decode

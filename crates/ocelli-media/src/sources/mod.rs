@@ -5,6 +5,7 @@
 //! When to start, retry or stop a source is decided in `ocelli_core::upstream`.
 
 mod address;
+mod auth_scheme;
 mod capture_clock;
 mod digest;
 mod exec;

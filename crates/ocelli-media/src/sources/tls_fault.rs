@@ -1,5 +1,6 @@
 //! Reasons for failed TLS connections, in plain words.
 
+use crate::ffmpeg::UNTRUSTED;
 use rustls::{AlertDescription, CertificateError, Error};
 use std::io;
 
@@ -143,9 +144,7 @@ fn certificate_reason(error: &io::Error) -> Option<String> {
     match error {
         // `Other` is a certificate that signs itself as an authority, as openssl makes them.
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
-            let reason =
-                "its certificate can't be verified; verify_tls = false accepts a self-signed one";
-            Some(reason.to_owned())
+            Some(UNTRUSTED.to_owned())
         }
         Error::InvalidCertificate(error) => Some(format!(
             "its certificate can't be verified, because it {}; verify_tls = false accepts any \

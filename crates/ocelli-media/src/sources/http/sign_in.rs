@@ -1,21 +1,10 @@
 //! Authentication: which challenges of a camera are answered, and how.
 
 use crate::sources::Credentials;
-use crate::sources::digest::{Challenge, Digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::sources::auth_scheme::{Scheme, names};
+use crate::sources::digest::Challenge;
 use http::HeaderMap;
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
-
-/// The longest name of a scheme or algorithm that a reason repeats, and their number.
-const MAX_NAME: usize = 24;
-const MAX_NAMES: usize = 4;
-
-/// The scheme in which requests are signed.
-enum Scheme {
-    Basic,
-    Digest(Digest),
-}
+use http::header::WWW_AUTHENTICATE;
 
 /// Signs requests in answer to a camera's challenge.
 pub(super) struct Signer {
@@ -32,16 +21,14 @@ impl Signer {
     /// None of the challenges is supported. The error is the reason.
     pub(super) fn new(headers: &HeaderMap) -> Result<Self, String> {
         let challenges = challenges(headers);
-        let digest = challenges.iter().find_map(Digest::new);
-        let has_basic = challenges.iter().any(|offer| offer.scheme == "basic");
-        let scheme = match digest {
-            Some(digest) => Scheme::Digest(digest),
-            None if has_basic || challenges.is_empty() => Scheme::Basic,
+        let scheme = match Scheme::offered(&challenges) {
+            Some(scheme) => scheme,
+            None if challenges.is_empty() => Scheme::Basic,
             None => {
                 return Err(format!(
                     "401: the camera offers only {} to sign in, which is not supported; \
                      supported are Basic, and Digest with MD5 or SHA-256",
-                    offers(&challenges)
+                    names(&challenges).join(" and ")
                 ));
             }
         };
@@ -54,23 +41,16 @@ impl Signer {
     /// Notes a successful response to a signed request.
     pub(super) fn accept(&mut self, headers: &HeaderMap) {
         self.is_accepted = true;
-        if let Scheme::Digest(digest) = &mut self.scheme {
-            for info in headers.get_all("authentication-info") {
-                digest.renew(info.as_bytes());
-            }
+        for info in headers.get_all("authentication-info") {
+            self.scheme.note_info(info.as_bytes());
         }
     }
 
     /// Returns the signer that replaces this one after a signed request was answered with
-    /// a challenge, or `None` if the password is wrong. Cameras lock accounts, so a password is
-    /// sent again only if the camera says that the nonce is stale, or if it has accepted the
-    /// password before.
+    /// a challenge, or `None` if the password is wrong.
     pub(super) fn renewed(&self, headers: &HeaderMap) -> Option<Self> {
         let fresh = Self::new(headers).ok()?;
-        match &fresh.scheme {
-            Scheme::Digest(digest) if digest.is_stale || self.is_accepted => Some(fresh),
-            _ => None,
-        }
+        fresh.scheme.renews(self.is_accepted).then_some(fresh)
     }
 
     /// Returns the `Authorization` header of a GET request, or `None` if user and password
@@ -80,15 +60,7 @@ impl Signer {
         credentials: &Credentials,
         uri: &str,
     ) -> Option<Vec<u8>> {
-        let Credentials { user, password } = credentials;
-        let answer = match &mut self.scheme {
-            Scheme::Basic => {
-                let encoded = STANDARD.encode(format!("{user}:{password}"));
-                format!("Basic {encoded}").into_bytes()
-            }
-            Scheme::Digest(digest) => digest.answer(user, password, "GET", uri),
-        };
-        HeaderValue::from_bytes(&answer).is_ok().then_some(answer)
+        self.scheme.authorization(credentials, "GET", uri)
     }
 }
 
@@ -115,26 +87,4 @@ fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     values
         .flat_map(|value| Challenge::all(value.as_bytes()))
         .collect()
-}
-
-/// Returns the schemes that a camera offers, with the algorithm of each.
-fn offers(challenges: &[Challenge]) -> String {
-    let name = |text: &str| {
-        let usual = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
-        text.chars()
-            .filter(usual)
-            .take(MAX_NAME)
-            .collect::<String>()
-    };
-    let names = challenges.iter().take(MAX_NAMES).map(|challenge| {
-        let scheme = name(&challenge.scheme);
-        match challenge.parameter("algorithm") {
-            Some(algorithm) => {
-                let algorithm = String::from_utf8_lossy(algorithm);
-                format!("{scheme} with {}", name(&algorithm))
-            }
-            None => scheme,
-        }
-    });
-    names.collect::<Vec<_>>().join(" and ")
 }

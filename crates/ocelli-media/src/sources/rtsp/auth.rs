@@ -1,33 +1,10 @@
 //! RTSP authentication: basic and digest, with renewed challenges.
 
 use super::super::Credentials;
-use super::super::digest::{Challenge, Digest};
+use super::super::auth_scheme::{Scheme, names};
+use super::super::digest::Challenge;
 use super::error::SessionError;
 use super::message::Message;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-/// The scheme in which requests are signed.
-enum Scheme {
-    Basic,
-    Digest(Digest),
-}
-
-impl Scheme {
-    /// Returns the best scheme that a 401 response offers: the first digest with a supported
-    /// hash function, or else basic.
-    fn offered(unauthorized: &Message) -> Option<Self> {
-        let challenges: Vec<_> = unauthorized
-            .raw_headers("WWW-Authenticate")
-            .flat_map(Challenge::all)
-            .collect();
-        if let Some(digest) = challenges.iter().find_map(Digest::new) {
-            return Some(Self::Digest(digest));
-        }
-        let basic = challenges.iter().any(|offer| offer.scheme == "basic");
-        basic.then_some(Self::Basic)
-    }
-}
 
 /// Signs requests in answer to a camera's challenges.
 pub struct Signer {
@@ -50,14 +27,10 @@ impl Signer {
 
     /// Returns the `Authorization` header of a request, once the camera has sent a challenge.
     pub fn authorization(&mut self, method: &str, uri: &str) -> Option<Vec<u8>> {
-        let Credentials { user, password } = self.credentials.as_ref()?;
-        Some(match self.scheme.as_mut()? {
-            Scheme::Basic => {
-                let encoded = STANDARD.encode(format!("{user}:{password}"));
-                format!("Basic {encoded}").into_bytes()
-            }
-            Scheme::Digest(digest) => digest.answer(user, password, method, uri),
-        })
+        let credentials = self.credentials.as_ref()?;
+        self.scheme
+            .as_mut()?
+            .authorization(credentials, method, uri)
     }
 
     /// Handles a 401 response; `signed` states whether the request was signed. If this returns
@@ -70,18 +43,18 @@ impl Signer {
         if self.credentials.is_none() {
             return refused;
         }
-        let Some(scheme) = Scheme::offered(unauthorized) else {
+        let challenges: Vec<_> = unauthorized
+            .raw_headers("WWW-Authenticate")
+            .flat_map(Challenge::all)
+            .collect();
+        let Some(scheme) = Scheme::offered(&challenges) else {
             return if signed {
                 refused
             } else {
-                Err(SessionError::Challenge(offers(unauthorized)))
+                Err(SessionError::Challenge(names(&challenges).join(", ")))
             };
         };
-        let renewed = match &scheme {
-            Scheme::Digest(digest) => digest.is_stale || self.accepted,
-            Scheme::Basic => false,
-        };
-        if signed && !renewed {
+        if signed && !scheme.renews(self.accepted) {
             return refused;
         }
         self.scheme = Some(scheme);
@@ -91,29 +64,12 @@ impl Signer {
     /// Notes a successful response to a request.
     pub fn accepted(&mut self, answer: &Message) {
         self.accepted = self.scheme.is_some();
-        if let Some(Scheme::Digest(digest)) = &mut self.scheme {
+        if let Some(scheme) = &mut self.scheme {
             answer
                 .raw_headers("Authentication-Info")
-                .for_each(|info| digest.renew(info));
+                .for_each(|info| scheme.note_info(info));
         }
     }
-}
-
-/// Returns the names of the offered schemes, for display.
-fn offers(unauthorized: &Message) -> String {
-    let challenges = unauthorized
-        .raw_headers("WWW-Authenticate")
-        .flat_map(Challenge::all);
-    let names = challenges.map(|challenge| {
-        let algorithm = challenge
-            .parameter("algorithm")
-            .map(String::from_utf8_lossy);
-        match algorithm {
-            Some(algorithm) => format!("{} with {algorithm}", challenge.scheme),
-            None => challenge.scheme,
-        }
-    });
-    super::message::quoted(&names.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

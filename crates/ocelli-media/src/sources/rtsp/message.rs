@@ -263,8 +263,8 @@ pub fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Formats a message without a body. Header values contain no line ends, because they come
-/// from parsed lines or from the hub.
+/// Formats a message without a body. Header values contain no line ends: they come from parsed
+/// lines or from the hub, and `Scheme::authorization` checks what comes from the user.
 pub fn write(first: &str, headers: &[(&str, Cow<'_, [u8]>)]) -> Vec<u8> {
     let mut text = Vec::from(first);
     for (name, value) in headers {

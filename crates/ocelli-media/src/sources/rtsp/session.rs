@@ -85,7 +85,7 @@ impl Session {
     /// Returns the track to play: the first video with a supported codec.
     ///
     /// # Errors
-    /// There is none.
+    /// The camera offers no such track.
     pub fn track(&self) -> Result<&Track, SessionError> {
         let videos = || self.tracks().iter().filter(|track| track.media == "video");
         if let Some(track) = videos().find(|track| track.codec().is_some()) {

@@ -61,6 +61,13 @@ async fn parts_need_neither_correct_boundaries_nor_headers() {
         let head = format!("{boundary}Content-Type: image/jpeg\r\n\r\n");
         move |_: usize, picture: &[u8]| [head.as_bytes(), picture, b"\r\n"].concat()
     };
+    let with_length = |boundary: &str, picture: &[u8]| {
+        let headers = format!(
+            "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+            picture.len()
+        );
+        [boundary.as_bytes(), headers.as_bytes(), picture, b"\r\n"].concat()
+    };
     all_arrive("another boundary", HEAD, typed("--other\r\n")).await;
     all_arrive("a boundary without dashes", HEAD, typed("frame\r\n")).await;
     all_arrive("four dashes", HEAD, typed("----frame\r\n")).await;
@@ -77,18 +84,7 @@ async fn parts_need_neither_correct_boundaries_nor_headers() {
         HEAD,
         |number, picture| {
             let boundary = if number == 1 { "\r\n" } else { "--frame\r\n" };
-            let headers = format!(
-                "Content-Type: image/jpeg\r\nContent-Length: {}\r\n",
-                picture.len()
-            );
-            [
-                boundary.as_bytes(),
-                headers.as_bytes(),
-                b"\r\n",
-                picture,
-                b"\r\n",
-            ]
-            .concat()
+            with_length(boundary, picture)
         },
     )
     .await;
@@ -97,18 +93,7 @@ async fn parts_need_neither_correct_boundaries_nor_headers() {
         HEAD,
         |number, picture| {
             let boundary = if number == 0 { "" } else { "--frame\r\n" };
-            let headers = format!(
-                "Content-Type: image/jpeg\r\nContent-Length: {}\r\n",
-                picture.len()
-            );
-            [
-                boundary.as_bytes(),
-                headers.as_bytes(),
-                b"\r\n",
-                picture,
-                b"\r\n",
-            ]
-            .concat()
+            with_length(boundary, picture)
         },
     )
     .await;

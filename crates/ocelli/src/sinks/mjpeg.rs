@@ -41,8 +41,8 @@ const BOUNDARY: Bytes = Bytes::from_static(b"\r\n--frame\r\n");
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// The pause in the camera's intervals. Wi-Fi delays pictures by a fraction of one.
 const PAUSE_IN_INTERVALS: f64 = 1.5;
-/// A camera with longer intervals is treated as paused after each picture: nobody would wait
-/// that long for it to be painted, and repeating it costs little.
+/// A camera with longer intervals is treated as paused after each picture: otherwise its pictures
+/// would be painted seconds late, and repeating them costs little.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 /// Weight of a new interval in the moving average.
 const INTERVAL_WEIGHT: f64 = 0.25;

@@ -13,7 +13,7 @@ use ocelli_testkit::{Child, FAKE_PI, Hub, RtspServer, RtspServerOptions, clock_o
 use rustix::process::Signal;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -109,23 +109,33 @@ impl Player {
     }
 }
 
-/// Decodes with ffmpeg and returns the luma. ffmpeg must report no errors.
-pub(super) fn decode(format: &str, stream: Vec<u8>) -> Vec<u8> {
-    let arguments = format!(
-        "-v warning -xerror -probesize 100000 -f {format} -i pipe:0 -fps_mode passthrough \
-         -pix_fmt gray -f rawvideo pipe:1"
-    );
-    let mut child = Command::new("ffmpeg")
-        .args(arguments.split_whitespace())
+/// Runs a program with these bytes as its input.
+pub(super) fn pipe_through<'a>(
+    program: &str,
+    arguments: impl IntoIterator<Item = &'a str>,
+    input: Vec<u8>,
+) -> Output {
+    let mut child = Command::new(program)
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let writing = std::thread::spawn(move || stdin.write_all(&stream));
+    let writing = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap().unwrap();
+    output
+}
+
+/// Decodes with ffmpeg and returns the luma. ffmpeg must report no errors.
+pub(super) fn decode(format: &str, stream: Vec<u8>) -> Vec<u8> {
+    let arguments = format!(
+        "-v warning -xerror -probesize 100000 -f {format} -i pipe:0 -fps_mode passthrough \
+         -pix_fmt gray -f rawvideo pipe:1"
+    );
+    let output = pipe_through("ffmpeg", arguments.split_whitespace(), stream);
     let stderr_text = String::from_utf8_lossy(&output.stderr);
     assert!(
         stderr_text.is_empty() && output.status.success(),

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use super::jsmpeg::{PORTS, Player, decode, own_ports, serve};
+use super::jsmpeg::{PORTS, Player, decode, own_ports, pipe_through, serve};
 use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::{UPGRADE, call, get, request};
@@ -15,8 +15,6 @@ use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use serde_json::{Value, json};
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -94,24 +92,9 @@ fn halves(width: u16, height: u16) -> Vec<u8> {
 
 /// Returns the different sizes of the pictures in a transport stream.
 fn sizes(stream: Vec<u8>) -> Vec<String> {
-    let mut child = Command::new("ffprobe")
-        .args(["-v", "error", "-f", "mpegts", "-select_streams", "v"])
-        .args([
-            "-show_entries",
-            "frame=width,height",
-            "-of",
-            "csv=p=0",
-            "-i",
-            "pipe:0",
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writing = std::thread::spawn(move || stdin.write_all(&stream));
-    let output = child.wait_with_output().unwrap();
-    writing.join().unwrap().unwrap();
+    let arguments = "-v error -f mpegts -select_streams v -show_entries frame=width,height \
+                     -of csv=p=0 -i pipe:0";
+    let output = pipe_through("ffprobe", arguments.split_whitespace(), stream);
     let listed = String::from_utf8(output.stdout).unwrap();
     let lines = listed.lines().filter(|line| !line.is_empty());
     let mut sizes: Vec<_> = lines

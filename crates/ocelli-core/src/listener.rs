@@ -32,6 +32,9 @@ pub struct Listener {
     pub role: Role,
     /// Whether the viewer's direct write may be used for frames.
     pub direct: bool,
+    /// Number of frames that the viewer may still be sent; `None` if only its socket sets the
+    /// pace.
+    pub credit: Option<u32>,
     pub taken: u64,
     pub dropped: u64,
 }
@@ -41,6 +44,10 @@ impl Listener {
     /// Offers it to the viewer's direct write if `direct` allows that. Returns true if the direct
     /// write accepted it, at least in part.
     pub fn notify(&mut self, frame: &Frame, cursor: Cursor, direct: bool) -> bool {
+        // The viewer need not be woken before it grants credit.
+        if self.credit == Some(0) {
+            return false;
+        }
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
         if !direct || !self.direct || !self.cursor.is_some_and(follows) {
             self.ready.enqueue(self.token);
@@ -48,10 +55,18 @@ impl Listener {
         }
         let accepted = self.ready.offer_frame(self.token, frame);
         if accepted {
-            self.cursor = Some(cursor);
-            self.taken += 1;
+            self.count(cursor);
         }
         accepted
+    }
+
+    /// Counts a frame that the viewer gets, and moves the cursor behind it.
+    pub fn count(&mut self, cursor: Cursor) {
+        self.cursor = Some(cursor);
+        self.taken += 1;
+        if let Some(credit) = &mut self.credit {
+            *credit = credit.saturating_sub(1);
+        }
     }
 }
 

@@ -400,6 +400,32 @@ mod tests {
     }
 
     #[test]
+    fn a_direct_write_costs_credit_and_ends_with_it() {
+        let mut viewer = Viewer::new();
+        viewer.subscription.set_credit(Some(3));
+        viewer.publish(0);
+        assert_eq!(viewer.wait(), [0]);
+        viewer.publish(1);
+        viewer.does(Offered::Partial(7));
+        viewer.publish(2);
+        viewer.publish(3);
+        assert_eq!((viewer.seen(), viewer.woken()), (vec![1, 2], 1));
+        assert!(viewer.ready.stop_direct_write().is_some());
+        assert_eq!(viewer.wait(), []);
+        viewer.publish(4);
+        assert_eq!((viewer.seen(), viewer.woken()), (vec![], 1), "no credit");
+        viewer.subscription.add_credit(2, 8);
+        assert_eq!(viewer.woken(), 2);
+        assert_eq!(viewer.wait(), [4], "the newest");
+        viewer.publish(5);
+        assert_eq!((viewer.seen(), viewer.woken()), (vec![5], 2));
+        assert_eq!(
+            (viewer.subscription.taken(), viewer.subscription.dropped()),
+            (5, 1)
+        );
+    }
+
+    #[test]
     fn a_viewer_takes_the_newest_of_pictures_that_arrive_faster_than_they_are_sent() {
         let mut viewer = Viewer::new();
         viewer.publish(0);

@@ -214,6 +214,7 @@ impl Slot {
             cursor: None,
             role,
             direct: role == Role::Viewer,
+            credit: None,
             taken: 0,
             dropped: 0,
         });
@@ -247,6 +248,29 @@ impl Slot {
         }
     }
 
+    /// Sets how many frames the subscription at `index` may take; `None` for any number.
+    pub(crate) fn set_credit(&self, index: usize, credit: Option<u32>) {
+        if let Some(Some(listener)) = self.lock().listeners.get_mut(index) {
+            listener.credit = credit;
+            listener.ready.enqueue(listener.token);
+        }
+    }
+
+    /// Adds credit to the subscription at `index`, up to `limit`. Has no effect if it is not
+    /// limited by credit.
+    pub(crate) fn add_credit(&self, index: usize, more: u32, limit: u32) {
+        let mut inner = self.lock();
+        let newest = inner.group.back().map(|frame| frame.sequence);
+        if let Some(Some(listener)) = inner.listeners.get_mut(index)
+            && let Some(credit) = &mut listener.credit
+        {
+            *credit = credit.saturating_add(more).min(limit);
+            if listener.cursor.map(|cursor| cursor.sequence) != newest {
+                listener.ready.enqueue(listener.token);
+            }
+        }
+    }
+
     /// Returns how many frames the subscription at `index` took, and how many were
     /// superseded before it took them.
     pub(crate) fn counts(&self, index: usize) -> (u64, u64) {
@@ -257,11 +281,15 @@ impl Slot {
     }
 
     /// Returns the next frame for the subscription at `index`: the next of its group while
-    /// that is the newest, otherwise the first of the newest group.
+    /// that is the newest, otherwise the first of the newest group. Returns `None` without
+    /// credit.
     pub(crate) fn take(&self, index: usize) -> Option<TakenFrame> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let listener = inner.listeners.get_mut(index)?.as_mut()?;
+        if listener.credit == Some(0) {
+            return None;
+        }
         let group = inner.group.front()?.group;
         let next = match listener.cursor {
             Some(cursor) if cursor.group == group => cursor.next,
@@ -283,14 +311,13 @@ impl Slot {
                 inner.dropped += dropped;
             }
         }
-        listener.taken += 1;
-        listener.cursor = Some(Cursor {
+        listener.count(Cursor {
             group,
             next: next + 1,
             sequence: frame.sequence,
         });
         Some(TakenFrame {
-            more: index + 1 < inner.group.len(),
+            more: index + 1 < inner.group.len() && listener.credit != Some(0),
             frame,
         })
     }
@@ -360,6 +387,44 @@ mod tests {
         assert_eq!(bytes_at(&slot, index), [6]);
         assert_eq!(slot.counts(index), (2, 3));
         assert_eq!(slot.status().dropped, 3);
+    }
+
+    #[test]
+    fn frames_are_taken_only_against_credit() {
+        let slot = slot();
+        let ready = Arc::<Ready>::default();
+        let index = slot.subscribe(ready.clone(), 0, Role::Viewer);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut is_queued = || ready.poll_next(&mut cx).is_ready();
+        slot.set_credit(index, Some(2));
+        assert!(is_queued());
+        slot.publish(unit(true, 0));
+        slot.publish(unit(false, 1));
+        slot.publish(unit(false, 2));
+        assert!(is_queued());
+        assert_eq!(bytes_at(&slot, index), [0, 1]);
+        slot.publish(unit(false, 3));
+        assert!(!is_queued(), "without credit it is not woken");
+        slot.add_credit(index, 1, 2);
+        assert!(is_queued());
+        assert_eq!(bytes_at(&slot, index), [2], "the next of the group");
+        slot.add_credit(index, u32::MAX, 2);
+        assert_eq!(bytes_at(&slot, index), [3]);
+        assert!(is_queued());
+        slot.add_credit(index, 0, 2);
+        assert!(!is_queued(), "there is nothing newer");
+        slot.publish(unit(true, 4));
+        slot.publish(unit(true, 5));
+        assert_eq!(bytes_at(&slot, index), [5], "the newest group");
+        slot.publish(unit(true, 6));
+        assert_eq!(bytes_at(&slot, index), [], "the credit was limited to 2");
+        slot.set_credit(index, None);
+        slot.publish(unit(false, 7));
+        assert_eq!(bytes_at(&slot, index), [6, 7]);
+        slot.add_credit(index, 1, 2);
+        slot.publish(unit(true, 8));
+        slot.publish(unit(false, 9));
+        assert_eq!(bytes_at(&slot, index), [8, 9], "credit is not used");
     }
 
     #[test]

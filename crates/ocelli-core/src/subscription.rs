@@ -48,8 +48,19 @@ impl Subscription {
         self.slot.allow_direct(self.index, direct);
     }
 
+    /// Sets how many frames may be taken; `None` for any number.
+    pub fn set_credit(&mut self, credit: Option<u32>) {
+        self.slot.set_credit(self.index, credit);
+    }
+
+    /// Adds credit, up to `limit` in all. Has no effect on a subscription that is not limited
+    /// by credit.
+    pub fn add_credit(&mut self, more: u32, limit: u32) {
+        self.slot.add_credit(self.index, more, limit);
+    }
+
     /// Takes the newest frame that this viewer has not received, or the next one of the
-    /// newest group.
+    /// newest group. Returns `None` without credit.
     pub fn take(&mut self) -> Option<Frame> {
         let taken = self.slot.take(self.index)?;
         if taken.more {

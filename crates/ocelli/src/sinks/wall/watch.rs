@@ -22,8 +22,6 @@ struct Watch {
     camera: Arc<Camera>,
     subscription: Subscription,
     options: StreamOptions,
-    /// Frames that may still be sent; `None` if only the socket sets the pace.
-    credit: Option<u32>,
     interval: Option<Duration>,
     not_before: Instant,
 }
@@ -147,18 +145,17 @@ impl Watched {
             let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(MAX_INTERVAL);
             interval.min(MAX_INTERVAL)
         });
-        let direct = credit.is_none() && interval.is_none();
+        let direct = interval.is_none();
         if let Some(&token) = self.tokens.get(camera.id().as_str())
             && let Some(watch) = &mut self.watches[token]
             && watch.options.stream == options.stream
             && Arc::ptr_eq(&watch.camera, &camera)
         {
             watch.options = options;
-            watch.credit = credit;
             watch.interval = interval;
             watch.not_before = Instant::now();
             watch.subscription.allow_direct(direct);
-            self.ready.enqueue(token);
+            watch.subscription.set_credit(credit);
             return;
         }
         // The new subscription starts before the old one ends, so that a change of stream or camera
@@ -168,11 +165,11 @@ impl Watched {
         let id = camera.id().as_str().to_owned();
         let mut subscription = camera.subscribe(options.stream.into(), self.ready.clone(), token);
         subscription.allow_direct(direct);
+        subscription.set_credit(credit);
         let watch = Some(Watch {
             camera,
             subscription,
             options,
-            credit,
             interval,
             not_before: Instant::now(),
         });
@@ -206,13 +203,9 @@ impl Watched {
                 self.tokens.get(camera.id().as_str()).copied()
             });
             let watch = token.and_then(|token| self.watches[token].as_mut());
-            let (Some(token), Some(watch)) = (token, watch) else {
-                unknown.push(id.clone());
-                continue;
-            };
-            if let Some(credit) = &mut watch.credit {
-                *credit = credit.saturating_add(more).min(CREDIT_LIMIT);
-                self.ready.enqueue(token);
+            match watch {
+                Some(watch) => watch.subscription.add_credit(more, CREDIT_LIMIT),
+                None => unknown.push(id.clone()),
             }
         }
         unknown
@@ -245,10 +238,6 @@ impl Watched {
 
     fn take(&mut self, token: Token, cx: &mut Context<'_>) -> Option<Frame> {
         let watch = self.watches.get_mut(token)?.as_mut()?;
-        // Without credit nothing is taken: when credit arrives, the token is queued again.
-        if watch.credit == Some(0) {
-            return None;
-        }
         if let Some(interval) = watch.interval {
             let now = Instant::now();
             if now < watch.not_before {
@@ -259,10 +248,9 @@ impl Watched {
             let frame = watch.subscription.take()?;
             // Counted from the due time, so that the pace is right on average.
             watch.not_before = (watch.not_before + interval).max(now + interval / 2);
-            return Some(watch.spend_credit(frame));
+            return Some(frame);
         }
-        let frame = watch.subscription.take()?;
-        Some(watch.spend_credit(frame))
+        watch.subscription.take()
     }
 
     /// Queues the cameras that are due, and sets the timer for the next one.
@@ -301,14 +289,5 @@ impl Watched {
         self.counts().fold(self.past, |total, count| {
             (total.0 + count.1, total.1 + count.2)
         })
-    }
-}
-
-impl Watch {
-    fn spend_credit(&mut self, frame: Frame) -> Frame {
-        if let Some(credit) = &mut self.credit {
-            *credit = credit.saturating_sub(1);
-        }
-        frame
     }
 }

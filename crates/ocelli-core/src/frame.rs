@@ -15,6 +15,7 @@
 use crate::clock::Timestamp;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::sync::Arc;
 
 /// Length of the `ocelli.v2` header, which precedes the plain message.
 pub const V2_HEADER: usize = 28;
@@ -139,6 +140,9 @@ pub struct Picture {
     pub captured: Timestamp,
     /// Width and height in pixels, if known.
     pub size: Option<(u16, u16)>,
+    /// The codec with its profile and level, as a decoder must support it (RFC 6381, section
+    /// 3.3), for example `avc1.64001f`. Known for key frames of H.264 and H.265.
+    pub codec_string: Option<Arc<str>>,
     /// The encoded bytes.
     pub buffer: FrameBuffer,
 }
@@ -151,6 +155,7 @@ impl Picture {
             key: true,
             captured: Timestamp::UNKNOWN,
             size,
+            codec_string: None,
             buffer,
         }
     }
@@ -207,6 +212,7 @@ impl Frame {
             key,
             captured,
             size,
+            codec_string: _,
             buffer,
         } = picture;
         let id_len = id.len().min(crate::name::MAX_ID_BYTES);

@@ -359,6 +359,7 @@ mod tests {
             key,
             captured: Timestamp::UNKNOWN,
             size: None,
+            codec_string: None,
             buffer: FrameBuffer::copy_from(&[byte]),
         }
     }

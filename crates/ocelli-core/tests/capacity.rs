@@ -32,6 +32,7 @@ impl Source for Sizes {
                     key: true,
                     captured: Timestamp::UNKNOWN,
                     size: Some(*size),
+                    codec_string: None,
                     buffer: FrameBuffer::copy_from(b"picture"),
                 });
                 sleep(Duration::from_secs(1)).await;

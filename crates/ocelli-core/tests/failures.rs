@@ -39,6 +39,7 @@ async fn run(does: watch::Receiver<Does>, publisher: Publisher) -> Result<(), Fa
             key: true,
             captured: Timestamp(7),
             size: None,
+            codec_string: None,
             buffer: FrameBuffer::copy_from(b"unit"),
         });
         if still && std::mem::replace(&mut shown, true) {

@@ -65,6 +65,7 @@ fn unit(key: bool) -> Picture {
         key,
         captured: Timestamp::UNKNOWN,
         size: None,
+        codec_string: None,
         buffer: FrameBuffer::copy_from(b"unit"),
     }
 }

@@ -77,6 +77,7 @@ impl Source for Puppet {
                         key: true,
                         captured: Timestamp(7),
                         size: Some((640, 480)),
+                        codec_string: None,
                         buffer: FrameBuffer::copy_from(b"unit"),
                     },
                     _ => jpeg(),

@@ -92,6 +92,7 @@ async fn read(
             key: sequence.is_some(),
             captured,
             size: sequence.map(|sequence| sequence.size),
+            codec_string: None,
             buffer,
         });
     }

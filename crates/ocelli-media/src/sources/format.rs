@@ -222,6 +222,7 @@ async fn publish_raw<R: AsyncRead + Unpin>(
             key: true,
             captured: Timestamp::UNKNOWN,
             size: Some(layout.size),
+            codec_string: None,
             buffer,
         });
         pace.wait().await;
@@ -332,6 +333,7 @@ impl Units {
                 key: survey.key,
                 captured: Timestamp::UNKNOWN,
                 size: None,
+                codec_string: None,
                 buffer,
             }));
         }

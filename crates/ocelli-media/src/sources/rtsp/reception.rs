@@ -69,6 +69,7 @@ impl<'a> Reception<'a> {
             key: picture.key,
             captured,
             size: session.size(),
+            codec_string: None,
             buffer: picture.buffer,
         });
         Ok(())

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdout;
+use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 /// The kind `ffmpeg`.
@@ -45,6 +46,9 @@ pub const KIND: Kind = Kind {
     ],
     open,
 };
+
+/// A film that is shorter than this is not repeated at once: each repetition starts a program.
+const SHORTEST_FILM: Duration = Duration::from_millis(500);
 
 /// ffmpeg's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,7 +236,10 @@ impl Ffmpeg {
                 add(&["-f", "lavfi", "-i", graph]);
             }
             Input::Loop(path) => {
-                add(&["-protocol_whitelist", "file", "-re", "-stream_loop", "-1"]);
+                add(&["-protocol_whitelist", "file", "-re"]);
+                if task == Task::Transcode {
+                    add(&["-stream_loop", "-1"]);
+                }
                 add(&["-i", &format!("file:{path}")]);
             }
             Input::Local(path) => {
@@ -262,18 +269,7 @@ impl Ffmpeg {
             return Err(Failure::new(FailureKind::Unsupported, reason));
         }
         if self.may_copy(input) && !self.must_transcode.load(Ordering::Relaxed) {
-            let mut child = self.start(input, Task::Copy, publisher).await?;
-            let outcome = transport::publish(output(&mut child), publisher).await?;
-            if let Outcome::Ended { had_pictures } = outcome {
-                let failure = self.failure(&mut child, publisher).await;
-                // A fault of the input or of the network has nothing to do with the codec.
-                let is_odd = matches!(failure.kind, FailureKind::Ended | FailureKind::Unsupported);
-                if had_pictures || !is_odd {
-                    return Err(failure);
-                }
-            }
-            // A camera may refuse a second connection while the first one is open.
-            child.wait_or_kill().await;
+            self.copy(input, publisher).await?;
             self.must_transcode.store(true, Ordering::Relaxed);
         }
         let (had_pictures, result) = self.transcode(input, publisher).await;
@@ -281,6 +277,33 @@ impl Ffmpeg {
             self.must_transcode.store(false, Ordering::Relaxed);
         }
         result
+    }
+
+    /// Publishes the input's own pictures. Returns when it is seen to have another codec.
+    ///
+    /// Each repetition of a film is read by another ffmpeg. It would repeat the film itself, but
+    /// does not find the first key frame of some formats again.
+    async fn copy(&self, input: &Input, publisher: &Publisher) -> Result<(), Failure> {
+        loop {
+            let started = Instant::now();
+            let mut child = self.start(input, Task::Copy, publisher).await?;
+            let outcome = transport::publish(output(&mut child), publisher).await?;
+            let Outcome::Ended { had_pictures } = outcome else {
+                // A camera may refuse a second connection while the first one is open.
+                child.wait_or_kill().await;
+                return Ok(());
+            };
+            let failure = self.failure(&mut child, publisher).await;
+            match failure.kind {
+                FailureKind::Ended if had_pictures && matches!(input, Input::Loop(_)) => {
+                    publisher.interrupt();
+                    sleep_until(started + SHORTEST_FILM).await;
+                }
+                // It may have a format from which ffmpeg can decode but not copy.
+                FailureKind::Ended | FailureKind::Unsupported if !had_pictures => return Ok(()),
+                _ => return Err(failure),
+            }
+        }
     }
 
     /// Whether the input may have H.264 or H.265. Devices are opened in the format that they have.

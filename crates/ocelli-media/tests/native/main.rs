@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
+mod cameras;
 mod declaration;
 mod films;
 mod support;

@@ -133,6 +133,7 @@ impl CameraSubscription {
 
     /// Takes the next frame for this viewer.
     pub fn take(&mut self) -> Option<Frame> {
+        let decodable = self.delivery.decodable;
         let Some(native) = &mut self.native else {
             return self.jpeg.as_mut()?.take();
         };
@@ -142,21 +143,17 @@ impl CameraSubscription {
             if credit == Some(0) {
                 return None;
             }
-            let Some(frame) = native.take() else {
+            let Some(frame) = native.take_if(|codec| decodable.includes(codec)) else {
                 return jpeg.take();
             };
             native.set_credit(credit.map(|credit| credit.saturating_sub(1)));
             self.end_jpeg();
             return Some(frame);
         }
-        let frame = native.take();
+        let frame = native.take_if(|codec| decodable.includes(codec));
         // A rendition that starts now would have to wait for the same key frame.
         let has_jpeg = || self.upstream.streams().jpeg.is_running();
-        if frame.is_none()
-            && self.delivery.decodable.jpeg
-            && native.awaits_first_key()
-            && has_jpeg()
-        {
+        if frame.is_none() && decodable.jpeg && native.awaits_first_key() && has_jpeg() {
             let credit = native.credit();
             native.set_credit(None);
             self.start_jpeg(credit, Role::CountedElsewhere);

@@ -77,7 +77,9 @@ impl Listener {
             return false;
         }
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
-        if !direct || !self.direct || !self.cursor.is_some_and(follows) {
+        // After an interruption the viewer itself decides, because the codec may be another one.
+        let direct = direct && self.direct && !frame.discontinuity;
+        if !direct || !self.cursor.is_some_and(follows) {
             self.ready.enqueue(self.token);
             return false;
         }

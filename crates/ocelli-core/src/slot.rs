@@ -146,15 +146,19 @@ impl Slot {
         let inner = &mut *inner;
         let mut published = Published::Frame;
         if picture.key {
+            let codec = inner.group.newest().map(|frame| frame.codec);
+            inner.interrupted |= codec.is_some_and(|codec| codec != picture.codec);
             inner.group.clear();
             inner.has_key_frame = true;
             inner.next_group = inner.next_group.wrapping_add(1);
             if inner.codec_string != picture.codec_string {
+                inner.interrupted |= inner.codec_string.is_some();
                 inner.codec_string.clone_from(&picture.codec_string);
                 published = Published::Listing;
             }
         }
         if picture.size.is_some() && inner.size != picture.size {
+            inner.interrupted |= inner.size.is_some() && picture.codec.is_native();
             inner.size = picture.size;
             published = Published::Listing;
         }
@@ -300,8 +304,13 @@ impl Slot {
 
     /// Returns the next frame for the subscription at `index`: the next of its group while
     /// that is the newest, otherwise the first of the newest group. Returns `None` without
-    /// credit, and until the next key frame where a frame before it would be missing.
-    pub(crate) fn take(&self, index: usize) -> Option<TakenFrame> {
+    /// credit, until the next key frame where a frame before it would be missing, and for a codec
+    /// that `accepts` refuses.
+    pub(crate) fn take(
+        &self,
+        index: usize,
+        accepts: impl FnOnce(Codec) -> bool,
+    ) -> Option<TakenFrame> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let listener = inner.listeners.get_mut(index)?.as_mut()?;
@@ -325,6 +334,9 @@ impl Slot {
             return None;
         }
         let frame = group.get(next)?;
+        if !accepts(frame.codec) {
+            return None;
+        }
         let newest = group.newest()?;
         if listener.caught_up && newest.received.micros_since(frame.received) > MAX_LAG {
             listener.lag();

@@ -1,7 +1,7 @@
 //! A viewer's subscription to slots.
 
 use crate::demand::Lease;
-use crate::frame::Frame;
+use crate::frame::{Codec, Frame};
 use crate::listener::{Listener, Role};
 use crate::ready::{Ready, Token};
 use crate::slot::Slot;
@@ -95,7 +95,12 @@ impl Subscription {
     /// Takes the newest frame that this viewer has not received, or the next one of the
     /// newest group. Returns `None` without credit.
     pub fn take(&mut self) -> Option<Frame> {
-        let taken = self.slot.take(self.index)?;
+        self.take_if(|_| true)
+    }
+
+    /// The same, but leaves a frame in a codec that `accepts` refuses.
+    pub(crate) fn take_if(&mut self, accepts: impl FnOnce(Codec) -> bool) -> Option<Frame> {
+        let taken = self.slot.take(self.index, accepts)?;
         if taken.more {
             self.ready.enqueue(self.token);
         }

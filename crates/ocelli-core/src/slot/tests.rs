@@ -34,8 +34,12 @@ fn set_credit(slot: &Slot, index: usize, credit: Option<u32>) {
     });
 }
 
+fn take(slot: &Slot, index: usize) -> Option<TakenFrame> {
+    slot.take(index, |_| true)
+}
+
 fn bytes_at(slot: &Slot, index: usize) -> Vec<u8> {
-    let frames = std::iter::from_fn(|| slot.take(index));
+    let frames = std::iter::from_fn(|| take(slot, index));
     frames.map(|taken| taken.frame.payload()[0]).collect()
 }
 
@@ -103,17 +107,17 @@ fn a_viewer_that_misses_the_first_frame_after_an_interruption_gets_the_flag_with
     assert_eq!(bytes_at(&slot, early), bytes_at(&slot, on_time));
     slot.interrupt();
     publish(1);
-    assert!(slot.take(on_time).expect("one").frame.discontinuity);
+    assert!(take(&slot, on_time).expect("one").frame.discontinuity);
     publish(2);
     for (index, flagged) in [(early, true), (on_time, false)] {
-        let late = slot.take(index).expect("another").frame;
+        let late = take(&slot, index).expect("another").frame;
         assert_eq!((late.payload()[0], late.discontinuity), (2, flagged));
         let late = late.into_message(Form::V2);
         assert_eq!(late[3], 1 | u8::from(flagged) << 1);
         let newest = slot.newest().expect("one").into_message(Form::V2);
         assert_eq!(late[4..], newest[4..]);
     }
-    let newcomer = slot.take(subscribe(&slot)).expect("one").frame;
+    let newcomer = take(&slot, subscribe(&slot)).expect("one").frame;
     assert!(!newcomer.discontinuity);
 }
 
@@ -141,7 +145,7 @@ fn an_endless_group_is_bounded_and_new_viewers_wait_for_a_key_frame() {
     for _ in 0..MAX_FRAMES {
         slot.publish(unit(false, 1));
     }
-    assert!(slot.take(newcomer).is_none());
+    assert!(take(&slot, newcomer).is_none());
     assert_eq!(bytes_at(&slot, follower).len(), MAX_FRAMES);
     slot.publish(unit(true, 2));
     assert_eq!(bytes_at(&slot, newcomer), [2]);
@@ -153,10 +157,10 @@ fn a_cleared_slot_is_empty_until_the_next_publish() {
     let index = subscribe(&slot);
     slot.publish(unit(true, 0));
     slot.clear();
-    assert!(slot.take(index).is_none() && slot.newest().is_none());
+    assert!(take(&slot, index).is_none() && slot.newest().is_none());
     slot.interrupt();
     slot.publish(unit(true, 1));
-    let taken = slot.take(index).expect("a new picture");
+    let taken = take(&slot, index).expect("a new picture");
     assert!(taken.frame.discontinuity);
 }
 
@@ -202,14 +206,14 @@ fn a_viewer_that_falls_behind_inside_a_group_gets_no_more_of_it() {
         slot.publish(unit(false, byte));
     }
     // 1.5 s behind is allowed.
-    let next = slot.take(viewer).expect("the next of the group");
+    let next = take(&slot, viewer).expect("the next of the group");
     assert_eq!((next.frame.payload()[0], lagged()), (1, Some(false)));
     clock.advance(200_000);
     slot.publish(unit(false, 17));
-    assert!(slot.take(viewer).is_none());
+    assert!(take(&slot, viewer).is_none());
     assert_eq!(lagged(), Some(true));
     slot.publish(unit(false, 18));
-    assert!(slot.take(viewer).is_none(), "no more of this group");
+    assert!(take(&slot, viewer).is_none(), "no more of this group");
     slot.publish(unit(true, 20));
     slot.publish(unit(false, 21));
     assert_eq!(bytes_at(&slot, viewer), [20, 21]);
@@ -235,12 +239,12 @@ fn a_viewer_that_lags_is_woken_by_the_next_key_frame_only() {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let mut is_queued = || ready.poll_next(&mut cx).is_ready();
     slot.publish(unit(true, 0));
-    assert!(is_queued() && slot.take(viewer).is_some());
+    assert!(is_queued() && take(&slot, viewer).is_some());
     for byte in 1..3 {
         slot.publish(unit(false, byte));
         clock.advance(2_000_000);
     }
-    assert!(is_queued() && slot.take(viewer).is_none());
+    assert!(is_queued() && take(&slot, viewer).is_none());
     slot.publish(unit(false, 3));
     assert!(!is_queued());
     slot.publish(unit(true, 4));
@@ -310,4 +314,26 @@ fn the_memory_of_all_groups_is_bounded_and_each_camera_keeps_its_share() {
     drop(modest);
     greedy.clear();
     assert_eq!(memory.used(), 0);
+}
+
+#[test]
+fn a_change_of_codec_size_or_profile_is_a_discontinuity() {
+    let slot = slot();
+    let viewer = subscribe(&slot);
+    let flagged = |codec, codec_string: &str, size| {
+        slot.publish(Picture {
+            codec,
+            codec_string: Some(codec_string.into()),
+            size: Some(size),
+            ..unit(true, 0)
+        });
+        take(&slot, viewer).expect("the frame").frame.discontinuity
+    };
+    let small = (640, 480);
+    assert!(!flagged(Codec::H264, "avc1.42e01e", small));
+    assert!(!flagged(Codec::H264, "avc1.42e01e", small));
+    assert!(flagged(Codec::H264, "avc1.42e01e", (1280, 720)));
+    assert!(flagged(Codec::H264, "avc1.64001f", (1280, 720)));
+    assert!(flagged(Codec::H265, "avc1.64001f", (1280, 720)));
+    assert!(!flagged(Codec::H265, "avc1.64001f", (1280, 720)));
 }

@@ -82,7 +82,7 @@ fn describe(camera: &Camera) -> Value {
 
 /// The codecs in which a camera's pictures are available, its own first.
 fn codecs(native: Option<Codec>) -> Vec<&'static str> {
-    let native = native.filter(|codec| matches!(codec, Codec::H264 | Codec::H265));
+    let native = native.filter(|codec| codec.is_native());
     native
         .into_iter()
         .chain([Codec::Jpeg])

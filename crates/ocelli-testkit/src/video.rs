@@ -149,7 +149,6 @@ pub struct Recording {
     video: Video,
     units: Vec<Unit>,
     file: PathBuf,
-    is_own: bool,
 }
 
 impl Recording {
@@ -187,7 +186,6 @@ impl Recording {
             video,
             units: Vec::new(),
             file,
-            is_own: true,
         };
         if !result.status.success() {
             let text = String::from_utf8_lossy(&result.stderr);
@@ -195,22 +193,6 @@ impl Recording {
         }
         recording.units = units(&fs::read(&recording.file)?);
         recording.check(count as usize)?;
-        Ok(recording)
-    }
-
-    /// Reads a recording of another process.
-    ///
-    /// # Errors
-    /// Returns an error if the file can't be read or is empty.
-    pub fn open(file: &Path, video: Video) -> Result<Self> {
-        let units = units(&fs::read(file)?);
-        let recording = Self {
-            video,
-            units,
-            file: file.to_owned(),
-            is_own: false,
-        };
-        recording.check(recording.units.len().max(1))?;
         Ok(recording)
     }
 
@@ -244,9 +226,7 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        if self.is_own {
-            let _ = fs::remove_file(&self.file);
-        }
+        let _ = fs::remove_file(&self.file);
     }
 }
 

@@ -5,6 +5,8 @@
 //! - `floor`: the bare loop, which is this program in a separate process.
 //! - `scenario`: the number of viewers and cameras, and the transport. `cameras`: the cameras.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
+//! - `native`: a wall of H.264 cameras, compared with JPEG and go2rtc. `click`: the time to its
+//!   picture.
 //! - `devices`: devices that push to the hub.
 //! - `jsmpeg`: forwarding MPEG-1, compared with the bare loop.
 //! - `telemetry`: samples per second, compared with a bare line reader. `batches`: their latency to
@@ -21,11 +23,13 @@
 mod attack;
 mod batches;
 mod cameras;
+mod click;
 mod devices;
 mod floor;
 mod journal;
 mod jsmpeg;
 mod load;
+mod native;
 mod plot;
 mod renditions;
 mod report;
@@ -42,10 +46,11 @@ use attack::Attack;
 use cameras::Recordings;
 use clap::{Args, Parser, Subcommand};
 use devices::DEVICES;
+use native::Transport;
 use ocelli_testkit::Result;
 use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::video::Recording;
+use ocelli_testkit::video::{Recording, Video};
 use renditions::RENDITIONS;
 use report::Report;
 use runs::{Sample, Times};
@@ -59,12 +64,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The runs that are not scenarios.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     "memory",
     "slow",
     "start",
     "jsmpeg",
     "renditions",
+    "native",
+    "click",
     "devices",
     "telemetry",
 ];
@@ -86,7 +93,7 @@ struct Arguments {
     /// Repetitions of each run
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these runs, separated by commas: 1x50, 20x100, 100x500, 600x600, 1x2000, native-1x50, native-16x64, memory, slow, start, jsmpeg, renditions, devices, telemetry
+    /// Only these runs, separated by commas: 1x50, 20x100, 100x500, 600x600, 1x2000, native-1x50, native-16x64, memory, slow, start, jsmpeg, renditions, native, click, devices, telemetry
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// go2rtc's binary, for comparison
@@ -224,7 +231,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
         report.speed(scenario, &rows);
     }
     if let Some(programs) = &programs {
-        others(programs, &wanted, arguments.rounds, times, &mut report)?;
+        others(
+            programs,
+            &wanted,
+            arguments.rounds,
+            times,
+            &mut recordings,
+            &mut report,
+        )?;
     }
     if arguments.short {
         let (text, good) = report.ratios();
@@ -284,6 +298,7 @@ fn others(
     wanted: &impl Fn(&str) -> bool,
     rounds: usize,
     times: Times,
+    recordings: &mut Recordings,
     report: &mut Report,
 ) -> Result<()> {
     let counted = times.counted;
@@ -361,6 +376,31 @@ fn others(
             rows.push((rendition, sample));
         }
         report.renditions(&rows);
+    }
+    if wanted("native") {
+        let recording = recordings.get(Video::HD)?;
+        let available = native::TRANSPORTS
+            .into_iter()
+            .filter(|transport| *transport != Transport::Mse || programs.go2rtc.is_some());
+        let mut rows: Vec<_> = available.map(|transport| (transport, Vec::new())).collect();
+        for round in 1..=rounds {
+            for (transport, samples) in &mut rows {
+                eprintln!("native: {}, {round} of {rounds}", transport.name());
+                // Whole groups.
+                let counted = counted * 2;
+                samples.push(native::measure(*transport, &recording, programs, counted)?);
+            }
+        }
+        report.section(&native::section(&rows));
+    }
+    if wanted("click") {
+        let mut samples = Vec::new();
+        for video in click::VIDEOS {
+            let recording = recordings.get(video)?;
+            eprintln!("click: {} pictures per group", video.group);
+            samples.push(click::measure(&recording, programs)?);
+        }
+        report.section(&click::section(&samples));
     }
     if wanted("devices") {
         let mut rows = Vec::new();

@@ -54,6 +54,11 @@ impl Report {
         self.text.push('\n');
     }
 
+    /// Appends a section that is already formatted.
+    pub fn section(&mut self, section: &str) {
+        self.text += section;
+    }
+
     pub fn begin_speed(&mut self) {
         self.line("\n### CPU per delivered frame, and latency\n");
         self.line(

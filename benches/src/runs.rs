@@ -74,7 +74,7 @@ pub fn speed(
     load.read_for(times.warm_up)?;
     load.tally.counting = true;
     let before = server.cpu_time();
-    load.read_for(times.counted)?;
+    load.read_for(media.whole_groups(times.counted))?;
     let used = server.cpu_time().saturating_sub(before);
     let tally = &mut load.tally;
     let frames = tally.frames.max(1) as f64;

@@ -3,6 +3,7 @@
 use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::video::Video;
+use std::time::Duration;
 
 /// The version of go2rtc in the comparison.
 pub const GO2RTC: &str = "1.9.14";
@@ -55,6 +56,17 @@ impl Media {
         match self {
             Self::Jpeg(feed) => feed.cameras,
             Self::H264 { cameras, .. } => *cameras,
+        }
+    }
+
+    /// Rounds a time up to whole groups, because key frames cost more than other pictures.
+    pub fn whole_groups(&self, time: Duration) -> Duration {
+        match self {
+            Self::Jpeg(_) => time,
+            Self::H264 { video, .. } => {
+                let group = Duration::from_secs(u64::from(video.group)) / video.fps;
+                group * time.div_duration_f64(group).ceil() as u32
+            }
         }
     }
 }

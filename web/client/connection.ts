@@ -177,8 +177,9 @@ export class Connection {
         break;
     }
     this.#listener.event(event);
-    // After the listener. A camera that appeared may have been refused before.
-    if (event.type === 'camera' && this.#wanted.has(event.camera.id)) this.#reconcile();
+    // After the listener, which may want cameras differently now. A camera that appeared may have been refused before.
+    if (event.type === 'hello' || (event.type === 'camera' && this.#wanted.has(event.camera.id)))
+      this.#reconcile();
   }
 
   #handleHello(): void {
@@ -192,7 +193,6 @@ export class Connection {
     this.#setLink('open');
     this.#pings = 0;
     this.#ping();
-    this.#reconcile();
   }
 
   /** Removes the state of a subscription that the hub has ended. */

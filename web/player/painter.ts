@@ -9,7 +9,7 @@ import type { FromPainter, NotNative, Picture, PictureCodec, ToPainter, Watch } 
 import type { DecoderFailure } from './native-decoder.ts';
 import { NativePolicy } from './native-policy.ts';
 import { Slot, type SlotHost } from './slot.ts';
-import { chooseStream } from './stream-choice.ts';
+import { chooseStream, hasSubstream } from './stream-choice.ts';
 import { Surfaces } from './surfaces.ts';
 import type { NoVideo, VideoPlatform } from './video-platform.ts';
 
@@ -168,7 +168,7 @@ export class Painter {
       if (decoders > this.#maxDecoders) codecs = [];
       if (codecs.length === 0) this.#slots.get(camera)?.stopVideo();
       const stream = this.#streamOf(camera, watch, codecs.length > 0);
-      subscribed.set(camera, { stream, codecs });
+      if (stream) subscribed.set(camera, { stream, codecs });
     }
     this.#subscribed = subscribed;
     this.#connection?.setWanted(subscribed);
@@ -178,13 +178,18 @@ export class Painter {
     return this.#policy.video?.maxDecoders ?? 0;
   }
 
-  /** JPEG of the main stream costs the hub a second transcode, so its size decides only for native video. */
-  #streamOf(camera: string, { stream }: Watch, native: boolean): StreamChoice {
+  /**
+   * The stream to subscribe, or `undefined` while the size of the picture decides and is not known. JPEG of the main stream
+   * costs the hub a second transcode, so the size decides only for native video.
+   */
+  #streamOf(camera: string, { stream }: Watch, native: boolean): StreamChoice | undefined {
     if (stream !== 'auto') return stream;
-    if (!native) return 'sub';
+    const before = this.#subscribed.get(camera)?.stream;
+    const streams = this.#policy.streamsOf(camera);
+    if (!native || !hasSubstream(streams)) return 'sub';
     const shown = this.#slots.get(camera)?.shown;
     const width = this.#surfaces.widthOf(camera, shown && shown.width / shown.height);
-    return chooseStream(this.#policy.streamsOf(camera), width, this.#subscribed.get(camera)?.stream);
+    return width > 0 ? chooseStream(streams, width, before) : before;
   }
 
   #handleFrame(frame: Frame): void {

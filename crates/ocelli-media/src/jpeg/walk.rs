@@ -259,7 +259,9 @@ impl Walk {
             // Any number of fill bytes may precede a marker.
             [0xFF, 0xFF, ..] => self.at = last_of_run(bytes, self.at),
             [0xFF, EOI, ..] => return Some(Step::End(self.at + 2)),
-            [0xFF, SOI, ..] => return Some(Step::Start(self.at, 0)),
+            [0xFF, SOI, 0xFF, ..] => return Some(Step::Start(self.at, 0)),
+            // No picture begins here.
+            [0xFF, SOI, _, ..] => return self.junk(bytes),
             [0xFF, 0x01 | 0xD0..=0xD7, ..] => self.at += 2,
             [0xFF, 0, ..] => return self.junk(bytes),
             [0xFF, marker, high, low, ..] => {

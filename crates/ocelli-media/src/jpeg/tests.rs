@@ -190,6 +190,17 @@ fn headers_without_a_scan_are_not_a_picture() {
 }
 
 #[test]
+fn a_picture_with_an_empty_last_scan_is_not_whole() {
+    let jpeg = encode(48, 20);
+    let (_, rest) = segments(&jpeg);
+    let scan_header = &rest[..2 + usize::from(rest[3])];
+    let bad = [&jpeg[..jpeg.len() - 2], scan_header, b"\xff\xd9"].concat();
+    assert_eq!(shown(&bad), Err(Flaw::NoEnd));
+    assert_eq!(shown(&[&bad[..], b"\r"].concat()), Err(Flaw::NoScan));
+    assert_eq!(split(&[&bad[..], &jpeg].concat()), [jpeg]);
+}
+
+#[test]
 fn padding_is_trimmed() {
     let jpeg = encode(48, 20);
     for padding in [

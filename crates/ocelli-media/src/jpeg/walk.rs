@@ -215,6 +215,7 @@ struct Walk {
     segment: Option<Segment>,
     /// Start of the current scan.
     scan_at: usize,
+    /// Whether the last scan has data.
     has_scan: bool,
     size: Option<(u16, u16)>,
     /// Whether the standard Huffman tables can be used: the picture is sequential,
@@ -346,7 +347,7 @@ impl Walk {
                 }
                 Some(&marker) if ends_scan(marker) => {
                     self.at = at;
-                    self.has_scan |= at > self.scan_at;
+                    self.has_scan = at > self.scan_at;
                     self.state = State::Marker;
                     return None;
                 }

@@ -317,6 +317,21 @@ fn missing_huffman_tables_are_added_once() {
 }
 
 #[test]
+fn a_segment_that_ends_in_a_start_marker_is_cut_off_whether_tables_follow_or_not() {
+    let complete = encode(48, 20);
+    for jpeg in [without_tables(&complete, |_| true), complete] {
+        let (segments, scan) = segments(&jpeg);
+        let mut damaged = vec![0xFF, SOI];
+        let quantization = [&[0; 63][..], &[0xFF, SOI]].concat();
+        let all = segments.into_iter();
+        for (marker, content) in all.chain([(0xDB, &quantization[..])]) {
+            damaged.extend(segment(marker, content));
+        }
+        assert_eq!(shown(&[&damaged, scan].concat()), Err(Flaw::NoScan));
+    }
+}
+
+#[test]
 fn only_the_tables_that_a_picture_uses_are_added() {
     let mut grey = Vec::new();
     Encoder::new(&mut grey, 80)

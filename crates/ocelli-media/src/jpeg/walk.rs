@@ -391,9 +391,10 @@ fn is_metadata(marker: u8) -> bool {
     matches!(marker, 0xE0..=0xEF | 0xFE)
 }
 
-/// Returns true for the markers with which pictures begin.
+/// Returns true for the markers with which pictures begin, and for the one in front of which
+/// tables are added, so that they change nothing.
 fn begins_picture(marker: u8) -> bool {
-    is_metadata(marker) || matches!(marker, HUFFMAN_TABLES | 0xC0..=0xC2 | 0xDB | 0xDD)
+    is_metadata(marker) || matches!(marker, HUFFMAN_TABLES | 0xC0..=0xC2 | SOS | 0xDB | 0xDD)
 }
 
 /// Returns the longest segment with this marker, counted like its length. A longer one is not

@@ -317,3 +317,38 @@ async fn a_viewer_that_lags_is_told_and_continues_with_the_next_group() {
     assert_eq!(stats["cameras"]["cam"]["lagging"], Value::Null);
     assert_eq!(stats["cameras"]["cam"]["dropped"], 2);
 }
+
+#[tokio::test]
+async fn a_viewer_that_stops_reading_never_gets_part_of_a_group_and_delays_nobody() {
+    const GROUPS: u32 = 40;
+    const UNITS: u32 = 10;
+    let (site, cam) = camera().await;
+    let subscribe = json!({ "cmd": "subscribe", "cameras": ["cam"], "codecs": ["h264"] });
+    let mut slow = Wall::narrow(site.address, Some("ocelli.v2")).await;
+    slow.send_command(subscribe.clone()).await;
+    let mut fast = Wall::v2(site.address).await;
+    fast.send_command(subscribe).await;
+    site.viewers("cam", 2).await;
+    let content = vec![7; 20_000];
+    for group in 0..GROUPS {
+        for number in 0..UNITS {
+            show(&cam, Codec::H264, number == 0, &content).await;
+            assert_eq!(fast.frame_v2().await.sequence, group * UNITS + number);
+        }
+    }
+    let mut seen: Vec<V2> = vec![slow.frame_v2().await];
+    while seen.last().unwrap().sequence + 1 < GROUPS * UNITS {
+        seen.push(slow.frame_v2().await);
+    }
+    assert!(seen[0].flags & KEY != 0);
+    let mut overtaken = 0;
+    for (before, after) in seen.iter().zip(&seen[1..]) {
+        if after.sequence != before.sequence + 1 {
+            overtaken += 1;
+            assert!(after.flags & KEY != 0, "{}", after.sequence);
+            assert_ne!(after.group, before.group);
+        }
+        assert_eq!(after.payload.len(), content.len());
+    }
+    assert!(overtaken > 0);
+}

@@ -1,7 +1,7 @@
 //! The time from a click on an H.264 camera to its picture: on a warm camera, which already has a
 //! viewer, and on a cold one, which the hub must first connect to.
 
-use crate::scenario::NATIVE_CREDIT;
+use crate::scenario::{NATIVE_BATCH, NATIVE_CREDIT};
 use crate::server::{self, Programs};
 use crate::tally::median_by;
 use ocelli_testkit::jpeg::now_micros;
@@ -160,7 +160,7 @@ impl Credit {
 
     fn give(&mut self, socket: &mut Socket) -> Result<()> {
         self.owed += 1;
-        if self.owed < NATIVE_CREDIT.div_ceil(2) {
+        if self.owed < NATIVE_BATCH {
             return Ok(());
         }
         let (camera, owed) = (self.camera, std::mem::take(&mut self.owed));

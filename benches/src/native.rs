@@ -1,6 +1,6 @@
 //! One viewer of a wall of H.264 cameras: native video and JPEG from the hub, and MSE from go2rtc.
 
-use crate::scenario::{GO2RTC, NATIVE_CREDIT};
+use crate::scenario::{GO2RTC, NATIVE_BATCH, NATIVE_CREDIT};
 use crate::server::{self, Programs, Server};
 use crate::tally::{Spread, median_by};
 use ocelli_testkit::jpeg::now_micros;
@@ -194,16 +194,16 @@ fn watch(
             Transport::Mse => number.to_string().into_bytes(),
             _ => wall_camera(&message, transport)?,
         };
-        let credit = match transport {
-            Transport::Native => NATIVE_CREDIT,
-            _ => JPEG_CREDIT,
+        let batch = match transport {
+            Transport::Native => NATIVE_BATCH,
+            _ => JPEG_CREDIT.div_ceil(2),
         };
         let owes = owed.entry(camera.clone()).or_insert_with(|| {
             progress.started.fetch_add(1, Ordering::Relaxed);
             0
         });
         *owes += 1;
-        if transport != Transport::Mse && *owes >= credit.div_ceil(2) {
+        if transport != Transport::Mse && *owes >= batch {
             let id = String::from_utf8_lossy(&camera);
             socket.text(&format!(r#"{{"cmd":"credit","add":{{"{id}":{owes}}}}}"#))?;
             *owes = 0;

@@ -8,8 +8,10 @@ use std::time::Duration;
 /// The version of go2rtc in the comparison.
 pub const GO2RTC: &str = "1.9.14";
 
-/// Credit outstanding for native video. It is returned in batches of half as much.
-pub const NATIVE_CREDIT: u32 = 16;
+/// Credit that a browser keeps outstanding for native video at 15 fps and a short round trip.
+pub const NATIVE_CREDIT: u32 = 10;
+/// The units whose credit it returns in one message.
+pub const NATIVE_BATCH: u32 = 6;
 
 /// The transport of the frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,3 +170,20 @@ pub const SCENARIOS: [Scenario; 7] = [
         },
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_groups_of_native_video_are_counted() {
+        let media = Media::H264 {
+            cameras: 1,
+            video: Video::FULL_HD,
+        };
+        for (wanted, counted) in [(1, 2), (2, 2), (5, 6)] {
+            let wanted = Duration::from_secs(wanted);
+            assert_eq!(media.whole_groups(wanted).as_secs(), counted);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! One viewer with minimal cost: it checks each frame and discards it.
 
-use crate::scenario::Sink;
+use crate::scenario::{NATIVE_BATCH, Sink};
 use crate::tally::Tally;
 use ocelli_testkit::feed::read_head;
 use ocelli_testkit::wire::{self, Header};
@@ -273,13 +273,17 @@ impl Viewer {
         self.return_credit()
     }
 
-    /// Returns credit for a frame, in batches as browsers do: when half of it is owed.
+    /// Returns credit for a frame, in batches as browsers do for native video.
     fn return_credit(&mut self) -> Result<()> {
         let Some(credit) = self.sink.credit() else {
             return Ok(());
         };
+        let batch = match self.sink {
+            Sink::Native { .. } => NATIVE_BATCH,
+            _ => credit.div_ceil(2),
+        };
         self.owed += 1;
-        if self.owed >= credit.div_ceil(2) {
+        if self.owed >= batch {
             let owed = std::mem::take(&mut self.owed);
             self.say(&format!(
                 r#"{{"cmd":"credit","add":{{"{}":{owed}}}}}"#,

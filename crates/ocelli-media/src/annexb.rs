@@ -3,7 +3,6 @@
 
 use memchr::memchr;
 use ocelli_core::Codec;
-use std::ops::Range;
 
 /// The start code written before each NAL unit.
 pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -64,18 +63,6 @@ pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item
 
 /// Returns all parameter sets before an access unit's first slice, without start codes.
 pub fn all_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    parameter_set_starts(codec, bytes).map(unit)
-}
-
-/// Returns the positions of these parameter sets.
-pub fn parameter_set_ranges(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    parameter_set_starts(codec, bytes).map(|rest| {
-        let start = bytes.len() - rest.len();
-        start..start + unit(rest).len()
-    })
-}
-
-fn parameter_set_starts(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     // Searching a raw picture would take longer than everything else that is done with it.
     let bytes = matches!(codec, Codec::H264 | Codec::H265).then_some(bytes);
     let units = bytes.into_iter().flat_map(unit_starts);
@@ -84,12 +71,13 @@ fn parameter_set_starts(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8
         (_, Some(kind)) => kind > 31,
         (_, None) => false,
     });
-    before_slices.filter(move |rest| {
+    let sets = before_slices.filter(move |rest| {
         matches!(
             (codec, kind(codec, rest)),
             (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34))
         )
-    })
+    });
+    sets.map(unit)
 }
 
 /// Returns true if there is a slice in these bytes, which begin with a start code.

@@ -19,7 +19,6 @@ pub mod ffmpeg;
 #[cfg(not(fuzzing))]
 mod ffmpeg;
 pub mod jpeg;
-mod key_frames;
 pub mod mpeg1;
 pub mod options;
 pub mod parameter_set;

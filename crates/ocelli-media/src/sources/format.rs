@@ -6,7 +6,6 @@ use super::raw::{Layout, RawPictures};
 use crate::annexb;
 use crate::ffmpeg::{self, NO_PARAMETER_SETS};
 use crate::jpeg;
-use crate::key_frames::KeyFrames;
 use crate::options::JpegOptions;
 use crate::pipe;
 use crate::supervise::Input;
@@ -278,11 +277,8 @@ async fn publish_bare<R: AsyncRead + Unpin>(
             return Err(no_video(if is_h264 { "H.264" } else { "H.265" }));
         }
         units.splitter.push(&chunk[..len]);
-        while let Some((picture, is_changed)) = units.next_picture()? {
+        while let Some(picture) = units.next_picture()? {
             without.reset();
-            if is_changed {
-                publisher.interrupt();
-            }
             publisher.publish(picture);
             pace.wait().await;
             input.budget().charge_messages(1);
@@ -299,7 +295,6 @@ struct Units {
     sets: Vec<u8>,
     /// Number of key frames that could not be shown.
     undecodable: usize,
-    key_frames: KeyFrames,
 }
 
 impl Units {
@@ -309,12 +304,11 @@ impl Units {
             splitter: annexb::Splitter::new(codec),
             sets: Vec::new(),
             undecodable: 0,
-            key_frames: KeyFrames::new(codec),
         }
     }
 
-    /// Returns the next picture in the pushed bytes, and whether its parameter sets have changed.
-    fn next_picture(&mut self) -> Result<Option<(Picture, bool)>, Failure> {
+    /// Returns the next picture in the pushed bytes.
+    fn next_picture(&mut self) -> Result<Option<Picture>, Failure> {
         while let Some(unit) = self.splitter.next_unit() {
             let survey = annexb::survey(self.codec, unit);
             if survey.parameters {
@@ -334,21 +328,14 @@ impl Units {
             let mut buffer = FrameBuffer::with_capacity(missing.len() + unit.len());
             buffer.extend_from_slice(missing);
             buffer.extend_from_slice(unit);
-            let (mut codec_string, mut is_changed) = (None, false);
-            if survey.key {
-                let key_frame = self.key_frames.prepare(buffer);
-                (codec_string, is_changed) = (key_frame.codec_string, key_frame.is_changed);
-                buffer = key_frame.buffer;
-            }
-            let picture = Picture {
+            return Ok(Some(Picture {
                 codec: self.codec,
                 key: survey.key,
                 captured: Timestamp::UNKNOWN,
                 size: None,
-                codec_string,
+                codec_string: None,
                 buffer,
-            };
-            return Ok(Some((picture, is_changed)));
+            }));
         }
         Ok(None)
     }
@@ -362,7 +349,7 @@ pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
     let mut sizes = Vec::new();
     for piece in pieces {
         units.splitter.push(piece);
-        while let Some((picture, _)) = units.next_picture().ok()? {
+        while let Some(picture) = units.next_picture().ok()? {
             sizes.push(picture.buffer.len());
         }
     }

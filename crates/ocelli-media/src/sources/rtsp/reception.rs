@@ -6,7 +6,6 @@ use super::session::Session;
 use super::unpacker;
 use crate::ffmpeg::NO_PARAMETER_SETS;
 use crate::jpeg;
-use crate::key_frames::KeyFrames;
 use ocelli_core::{Codec, Failure, FailureKind, Picture, Publisher, Timestamp};
 
 /// Number of key frames without parameter sets after which the stream is given up. The sets
@@ -21,7 +20,6 @@ pub struct Reception<'a> {
     /// Whether a key frame that a decoder can start from was published.
     started: bool,
     undecodable_keys: usize,
-    key_frames: KeyFrames,
 }
 
 impl<'a> Reception<'a> {
@@ -33,7 +31,6 @@ impl<'a> Reception<'a> {
             clock: CaptureClock::default(),
             started: false,
             undecodable_keys: 0,
-            key_frames: KeyFrames::new(codec),
         }
     }
 
@@ -67,21 +64,13 @@ impl<'a> Reception<'a> {
             self.publisher.note_received();
             return Ok(());
         }
-        let (mut buffer, mut codec_string) = (picture.buffer, None);
-        if picture.key {
-            let key_frame = self.key_frames.prepare(buffer);
-            if key_frame.is_changed {
-                self.publisher.interrupt();
-            }
-            (buffer, codec_string) = (key_frame.buffer, key_frame.codec_string);
-        }
         self.publisher.publish(Picture {
             codec: self.codec,
             key: picture.key,
             captured,
             size: session.size(),
-            codec_string,
-            buffer,
+            codec_string: None,
+            buffer: picture.buffer,
         });
         Ok(())
     }

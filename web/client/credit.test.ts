@@ -158,3 +158,26 @@ test('JPEG that is painted quickly returns its credit every second frame', async
   await paint(40, 200);
   expect(await paint(40, 200), 'a slow screen').toBe(40);
 });
+
+test('credit that can wait goes out at once if the hub has none left', async () => {
+  hello();
+  want({ a: 'sub' }, []);
+  const receive = (): void => platform.socket.frame({ camera: 'a' });
+  const finish = async (): Promise<void> => {
+    connection.finished('a');
+    await turn();
+  };
+  for (let frame = 0; frame < 20; frame++) {
+    receive();
+    await finish();
+  }
+  platform.socket.event({ type: 'pong', t: platform.time - 2, time: 1 });
+  // Two credits stand, and both are used before the first picture is painted.
+  receive();
+  await finish();
+  const before = platform.socket.commands('credit').length;
+  receive();
+  receive();
+  await finish();
+  expect(platform.socket.commands('credit')).toHaveLength(before + 1);
+});

@@ -2,5 +2,5 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { include: ['{client,player,plot,app,build}/**/*.test.ts'], environment: 'node' },
+  test: { include: ['{client,jsmpeg,player,plot,app,build}/**/*.test.ts'], environment: 'node' },
 });

@@ -38,6 +38,8 @@ export interface TileReport {
   readonly width: number;
   readonly height: number;
   readonly frozen: boolean;
+  readonly codec: string;
+  readonly codecReason: string;
 }
 
 interface Wall extends HTMLElement {

@@ -20,9 +20,6 @@ declare module '@cycjimmy/jsmpeg-player' {
         videoBufferSize: number;
       }) => MPEG1Video;
     };
-    readonly Renderer: {
-      readonly Canvas2D: new (options: { canvas: HTMLCanvasElement }) => VideoOutput;
-    };
   };
   export default JSMpeg;
 }

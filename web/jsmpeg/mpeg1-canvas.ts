@@ -1,13 +1,12 @@
 // Paints an MPEG-1 elementary stream on a canvas with the npm player's decoder. Playback is live: everything
 // received is decoded immediately, and only the newest picture is painted.
-import JSMpeg, { type MPEG1Video, type VideoOutput } from '@cycjimmy/jsmpeg-player';
+import JSMpeg, { type MPEG1Video } from '@cycjimmy/jsmpeg-player';
+import { toRgba, type Planes } from './yuv.ts';
 
 /** The maximum message length. A longer picture is split into several messages, all but the last of this length. */
 const MAX_MESSAGE_LENGTH = 32 * 1024;
 /** Larger than a group of pictures at any rate that JavaScript can decode. */
 const BUFFER_SIZE = 4 * 1024 * 1024;
-
-type Planes = readonly [Uint8ClampedArray, Uint8ClampedArray, Uint8ClampedArray];
 
 export class Mpeg1Canvas {
   /** The number of pictures painted. */
@@ -15,14 +14,15 @@ export class Mpeg1Canvas {
   width = 0;
   height = 0;
   readonly #canvas: HTMLCanvasElement;
-  readonly #renderer: VideoOutput;
+  readonly #context: CanvasRenderingContext2D | null;
+  #pixels: ImageData | undefined;
   #decoder = this.#createDecoder();
   #newest: Planes | undefined;
   #parts: Uint8Array[] = [];
 
   constructor(canvas: HTMLCanvasElement) {
     this.#canvas = canvas;
-    this.#renderer = new JSMpeg.Renderer.Canvas2D({ canvas });
+    this.#context = canvas.getContext('2d');
   }
 
   get canvas(): HTMLCanvasElement {
@@ -53,10 +53,17 @@ export class Mpeg1Canvas {
     // Each call processes one start code, which is not always that of a picture.
     while (bits.index >> 3 < bits.byteLength) this.#decoder.decode();
     if (!this.#newest) return false;
-    this.#renderer.render(...this.#newest);
+    this.#paint(this.#newest);
     this.#newest = undefined;
     this.painted += 1;
     return true;
+  }
+
+  #paint(planes: Planes): void {
+    if (!this.#context) return;
+    this.#pixels ??= new ImageData(this.width, this.height);
+    toRgba(planes, this.#pixels, this.#pixels.data);
+    this.#context.putImageData(this.#pixels, 0, 0);
   }
 
   #createDecoder(): MPEG1Video {
@@ -69,7 +76,9 @@ export class Mpeg1Canvas {
       resize: (width, height) => {
         this.width = width;
         this.height = height;
-        this.#renderer.resize(width, height);
+        this.#canvas.width = width;
+        this.#canvas.height = height;
+        this.#pixels = undefined;
       },
       render: (...planes) => (this.#newest = planes),
     });

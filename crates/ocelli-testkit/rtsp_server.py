@@ -77,6 +77,21 @@ def pipelines(arguments):
         "/bframes": picture()
         + f"! x264enc speed-preset=veryfast bitrate={rate} threads=1 key-int-max={keys} bframes=2 b-adapt=false ! video/x-h264,profile=main "
         + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 ",
+        "/baseline": picture()
+        + x264
+        + "! video/x-h264,profile=constrained-baseline ! h264parse "
+        + "! rtph264pay pt=96 config-interval=-1 name=pay0 ",
+        # High profile, whose groups begin with a key frame that earlier pictures are shown after.
+        "/open": picture()
+        + f"! x264enc speed-preset=veryfast bitrate={rate} threads=1 key-int-max={keys} bframes=2 "
+        + "b-adapt=false option-string=open-gop=1 ! video/x-h264,profile=high "
+        + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 ",
+        # A key frame every 10 s, as cameras with a "smart codec" send them.
+        "/long": picture() + h264.replace(f"key-int-max={keys}", f"key-int-max={10 * fps}"),
+        # Its size changes every 3 s.
+        "/resize": picture()
+        + f"! videoscale ! capsfilter name=resize caps=video/x-raw,width={width},height={height} "
+        + h264,
         "/av": picture() + h264 + tone + "name=pay1 ",
         "/audio": tone + "name=pay0 ",
     }
@@ -94,6 +109,25 @@ def set_clock(source):
     return Gst.PadProbeReturn.OK
 
 
+class Resizing:
+    """Changes the size of the pictures between the given one and half of it."""
+
+    def __init__(self, element, arguments):
+        self.element = element
+        self.width, self.height = (int(side) for side in arguments.size.split("x"))
+        self.every = 3 * arguments.fps
+        self.pictures = 0
+        element.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self.count)
+
+    def count(self, _pad, _probe):
+        self.pictures += 1
+        if self.pictures % self.every == 0:
+            part = 1 + self.pictures // self.every % 2
+            caps = f"video/x-raw,width={self.width // part},height={self.height // part}"
+            self.element.set_property("caps", Gst.Caps.from_string(caps))
+        return Gst.PadProbeReturn.OK
+
+
 def refuse_seeking(_pad, probe):
     """Reports the source as not seekable, because the test source does not.
 
@@ -105,7 +139,7 @@ def refuse_seeking(_pad, probe):
     return Gst.PadProbeReturn.HANDLED if seeking else Gst.PadProbeReturn.OK
 
 
-def configure(_factory, media):
+def configure(_factory, media, arguments):
     """Sets up what the pipeline description cannot express."""
     element = media.get_element()
     for name in ("pay0", "pay1"):
@@ -113,6 +147,9 @@ def configure(_factory, media):
         if payloader:
             pad = payloader.get_static_pad("src")
             pad.add_probe(Gst.PadProbeType.QUERY_UPSTREAM, refuse_seeking)
+    resize = element.get_by_name("resize")
+    if resize:
+        Resizing(resize, arguments)
     clock = element.get_by_name("clock")
     if clock:
         set_clock(clock)
@@ -221,7 +258,7 @@ def main():
             factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
         if arguments.user is not None:
             factory.set_permissions(permissions())
-        factory.connect("media-configure", configure)
+        factory.connect("media-configure", configure, arguments)
         mounts.add_factory(path, factory)
     viewers = Viewers(server)
     if server.attach(None) == 0:

@@ -1,5 +1,6 @@
 //! A camera: the device that a user names, with its one or two upstreams.
 
+use crate::camera_subscription::{CameraSubscription, Delivery};
 use crate::clock::Timestamp;
 use crate::demand::{Lease, Want};
 use crate::frame::{Codec, Frame};
@@ -8,7 +9,7 @@ use crate::ready::{Ready, Token};
 use crate::session::Endpoint;
 use crate::source::Failure;
 use crate::state::{LastFailure, State};
-use crate::subscription::{Follower, Subscription};
+use crate::subscription::Follower;
 use crate::upstream::Upstream;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
@@ -34,7 +35,7 @@ pub struct CameraStatus {
     pub codec: Option<Codec>,
     /// Width and height of its newest picture.
     pub size: Option<(u16, u16)>,
-    /// Frames per second of JPEG or MPEG-1, whichever is watched.
+    /// Frames per second of native video, JPEG or MPEG-1, whichever is watched.
     pub fps: f64,
     /// Capture time of its newest picture, or its receipt time; unknown if there is no
     /// picture.
@@ -49,6 +50,21 @@ pub struct CameraStatus {
     pub bytes: u64,
     /// Number of restarts of its sources.
     pub restarts: u64,
+}
+
+/// A stream of a camera, as it is listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamListing {
+    /// Which of the camera's streams it is.
+    pub quality: Quality,
+    /// The codec that the camera sends.
+    pub codec: Codec,
+    /// The codec with profile and level, if known; see [`crate::Picture::codec_string`].
+    pub codec_string: Option<Arc<str>>,
+    /// Width and height in pixels, if known.
+    pub size: Option<(u16, u16)>,
+    /// Frames per second; 0 if unknown.
+    pub fps: f64,
 }
 
 /// The user's name for a camera, and how often it was changed.
@@ -98,7 +114,7 @@ impl Camera {
     /// Connects a camera that stays connected without viewers.
     pub(crate) fn begin(&self) {
         if self.keep {
-            self.kept.get_or_init(|| self.main.lease(Want::Native));
+            self.kept.get_or_init(|| self.main.lease(Want::Connection));
         }
     }
 
@@ -142,12 +158,39 @@ impl Camera {
         std::iter::once(&self.main).chain(&self.sub)
     }
 
-    /// Subscribes to its JPEG stream; `token` is queued in `ready` when a frame is due.
-    pub fn subscribe(&self, quality: Quality, ready: Arc<Ready>, token: Token) -> Subscription {
-        let upstream = self.upstream(quality);
-        let lease = upstream.lease(Want::Jpeg);
-        let slot = upstream.streams().jpeg.slot.clone();
-        Subscription::new(slot, Some(lease), ready, token)
+    /// Subscribes to one of its streams; `token` is queued in `ready` when a frame is due.
+    pub fn subscribe(
+        &self,
+        quality: Quality,
+        delivery: Delivery,
+        ready: Arc<Ready>,
+        token: Token,
+    ) -> CameraSubscription {
+        CameraSubscription::new(self.upstream(quality).clone(), delivery, ready, token)
+    }
+
+    /// Returns its streams whose codec is known.
+    pub fn streams(&self) -> Vec<StreamListing> {
+        let qualities = [Quality::Main, Quality::Sub].into_iter();
+        let listed = qualities
+            .zip(self.upstreams())
+            .filter_map(|(quality, upstream)| {
+                let streams = upstream.streams();
+                let codec = streams.codec()?;
+                let slot = match codec {
+                    Codec::Jpeg => &streams.jpeg.slot,
+                    _ => &streams.native,
+                };
+                let status = slot.status();
+                Some(StreamListing {
+                    quality,
+                    codec,
+                    codec_string: slot.codec_string(),
+                    size: status.size,
+                    fps: status.fps,
+                })
+            });
+        listed.collect()
     }
 
     /// Follows only its JPEG stream.
@@ -273,9 +316,13 @@ impl Camera {
             }
         }
         let (streams, state) = shown;
-        // The numbers are those of JPEG, or of MPEG-1 if JPEG is not watched.
+        // The numbers are those of native video if it is watched, of JPEG, or of MPEG-1 if JPEG is
+        // not watched.
+        let native = streams.native.status();
         let (jpeg, mpeg1) = (streams.jpeg.slot.status(), streams.mpeg1.slot.status());
-        let slot = if mpeg1.taken > jpeg.taken {
+        let slot = if native.viewers > 0 && native.taken.is_known() {
+            native
+        } else if mpeg1.taken > jpeg.taken {
             mpeg1
         } else {
             jpeg
@@ -284,7 +331,10 @@ impl Camera {
             state,
             last_failure: self.last_failure(),
             codec: streams.codec(),
-            size: jpeg.size.or(streams.native.status().size),
+            size: match native.viewers {
+                0 => jpeg.size.or(native.size),
+                _ => native.size.or(jpeg.size),
+            },
             fps: slot.fps,
             taken: slot.taken,
             viewers: 0,
@@ -295,6 +345,9 @@ impl Camera {
         };
         for upstream in self.upstreams() {
             let streams = upstream.streams();
+            let native = streams.native.status();
+            status.viewers += native.viewers;
+            status.dropped += native.dropped;
             for slot in [streams.jpeg.slot.status(), streams.mpeg1.slot.status()] {
                 status.viewers += slot.viewers;
                 status.dropped += slot.dropped;

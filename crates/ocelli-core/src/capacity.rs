@@ -118,6 +118,8 @@ pub struct MediaLimits {
     pub jpeg_renditions: usize,
     /// Maximum number of concurrent MPEG-1 renditions.
     pub mpeg1_renditions: usize,
+    /// Memory in bytes for the cached groups of all cameras.
+    pub group_memory: usize,
 }
 
 impl Default for MediaLimits {
@@ -130,6 +132,8 @@ impl Default for MediaLimits {
             // An encoder uses up to a fifth of a core and 66 MB, and every client that may
             // watch can start it: eight leave a machine with two cores and 1 GB usable.
             mpeg1_renditions: 8,
+            // 64 cameras with 4 Mbit/s and a key frame every 8 s.
+            group_memory: 256 << 20,
         }
     }
 }

@@ -12,7 +12,9 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// The stream that a lease requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// The stream as the camera sends it, without a viewer: the camera stays connected.
+    /// Any stream, without a viewer: the camera stays connected.
+    Connection,
+    /// The stream as the camera sends it.
     Native,
     /// JPEG; derived if the camera sends another codec.
     Jpeg,
@@ -50,6 +52,7 @@ impl Derived {
 /// Number of leases on each stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Demand {
+    connection: usize,
     native: usize,
     jpeg: usize,
     mpeg1: usize,
@@ -59,16 +62,17 @@ pub(crate) struct Demand {
 
 impl Demand {
     pub fn any(&self) -> bool {
-        self.native + self.jpeg + self.mpeg1 > 0
+        self.connection > 0 || self.watched()
     }
 
     /// Whether there are viewers. A camera that stays connected without viewers has demand too.
     pub fn watched(&self) -> bool {
-        self.jpeg + self.mpeg1 > 0
+        self.native + self.jpeg + self.mpeg1 > 0
     }
 
     pub fn count(&mut self, want: Want) -> &mut usize {
         match want {
+            Want::Connection => &mut self.connection,
             Want::Native => &mut self.native,
             Want::Jpeg => &mut self.jpeg,
             Want::Mpeg1 => &mut self.mpeg1,

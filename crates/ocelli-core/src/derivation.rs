@@ -29,10 +29,10 @@ struct FailureState {
 }
 
 impl Derivation {
-    /// Creates the derived stream of camera `id`, with no rendition running.
-    pub fn new(id: &str, clock: Arc<dyn Clock>) -> Self {
+    /// Creates the derived stream in `slot`, with no rendition running.
+    pub fn new(slot: Arc<Slot>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            slot: Arc::new(Slot::new(id, clock.clone())),
+            slot,
             running: Arc::default(),
             clock,
             failure_state: Mutex::default(),

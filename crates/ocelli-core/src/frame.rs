@@ -64,6 +64,11 @@ impl Codec {
             Codec::Yuv420p => "yuv420p",
         }
     }
+
+    /// Whether it is sent to viewers as the camera encodes it, if they can decode it.
+    pub fn is_native(self) -> bool {
+        matches!(self, Codec::H264 | Codec::H265)
+    }
 }
 
 /// Returns the size in bytes of a planar YUV 4:2:0 frame with rows of `stride` samples.

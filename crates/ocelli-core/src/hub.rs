@@ -4,6 +4,7 @@ use crate::budget::{Budget, Budgets, PeerKind};
 use crate::camera::{Camera, Quality};
 use crate::capacity::Capacity;
 use crate::clock::{Clock, SystemClock};
+use crate::group::GroupMemory;
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
 use crate::session::{Endpoint, Sessions};
 use crate::source::{Renditions, Source};
@@ -149,6 +150,7 @@ impl Hub {
     pub fn with(clock: Arc<dyn Clock>, capacity: Arc<Capacity>) -> Self {
         let common = Common {
             clock,
+            groups: GroupMemory::new(capacity.limits().group_memory),
             capacity,
             budgets: Budgets::default(),
             changes: Arc::new(watch::Sender::new(0)),
@@ -180,6 +182,11 @@ impl Hub {
     /// Returns the clock that stamps frames.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.common.clock
+    }
+
+    /// Returns the memory of the cached groups of all cameras.
+    pub fn groups(&self) -> &GroupMemory {
+        &self.common.groups
     }
 
     /// Returns the budgets of all peers, with their counters.

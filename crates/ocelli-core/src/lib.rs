@@ -19,7 +19,8 @@
 //! | [`clock`] | time stamps and the injected clock |
 //! | [`name`] | apps, rooms and camera ids |
 //! | [`frame`] | a time-stamped encoded picture, laid out once for all sinks |
-//! | [`slot`], `listener` | a stream's newest group, and its subscriptions |
+//! | `group` | a stream's newest group, and the memory of all groups |
+//! | [`slot`], `listener` | a group with the subscriptions to it |
 //! | [`ready`] | a viewer's ready queue: [`Ready`]; sending without waking the viewer: [`DirectWrite`] |
 //! | [`subscription`] | a viewer's subscription to slots: [`Subscription`], [`Follower`] |
 //! | [`source`] | traits for sources and renditions, and their failures |
@@ -32,6 +33,7 @@
 //! | `liveness` | signs of life of a camera, and how long the hub waits for more |
 //! | `crashes` | restart backoff, and when a camera counts as failed |
 //! | `log_limiter` | log rate limiting |
+//! | `camera_subscription` | a viewer's subscription to a camera, native or JPEG: [`CameraSubscription`] |
 //! | [`camera`], [`hub`] | the cameras by name |
 //! | [`text`] | sanitizing of external text for display |
 //!
@@ -48,6 +50,7 @@
 
 mod budget;
 mod camera;
+mod camera_subscription;
 pub mod capacity;
 mod clock;
 mod cpu_timer;
@@ -55,6 +58,7 @@ mod crashes;
 mod demand;
 mod derivation;
 mod frame;
+mod group;
 mod hub;
 mod listener;
 mod liveness;
@@ -74,18 +78,20 @@ pub mod upstream;
 pub use budget::{
     Allowance, Budget, BudgetCounts, BudgetExceeded, Budgets, ChargeHandle, PeerKind,
 };
-pub use camera::{Camera, CameraStatus, Quality};
+pub use camera::{Camera, CameraStatus, Quality, StreamListing};
+pub use camera_subscription::{CameraSubscription, Decodable, Delivery};
 pub use capacity::{Capacity, MediaLimits, Permits, PictureLimits, TooLarge};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use cpu_timer::CpuTimer;
 pub use demand::{GRACE, Lease, Want};
 pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
+pub use group::GroupMemory;
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use metered::Metered;
 pub use name::{CameraId, NameError};
 pub use ready::{DirectWrite, Offered, PartialWrite, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};
-pub use slot::Slot;
+pub use slot::{Published, Slot};
 pub use source::{Closed, Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub(crate) enum Role {
     /// A viewer. The viewer and the frames it misses are counted.
     Viewer,
+    /// A viewer that is counted in another slot of the camera.
+    CountedElsewhere,
     /// A rendition that reads the slot. Neither the rendition nor the frames it misses are counted.
     Rendition,
 }
@@ -35,29 +37,64 @@ pub struct Listener {
     /// Number of frames that the viewer may still be sent; `None` if only its socket sets the
     /// pace.
     pub credit: Option<u32>,
+    /// Whether it wants key frames only.
+    pub only_key_frames: bool,
+    /// Whether it took the newest frame of its group at some time.
+    pub caught_up: bool,
+    /// Whether it gets nothing before the next key frame, so that it need not be woken.
+    pub waits_for_key: bool,
+    /// Whether it fell too far behind, since this was last read.
+    pub lagging: bool,
     pub taken: u64,
     pub dropped: u64,
 }
 
 impl Listener {
+    /// Creates a subscription that has taken nothing.
+    pub fn new(ready: Arc<Ready>, token: Token, role: Role) -> Self {
+        Self {
+            ready,
+            token,
+            cursor: None,
+            role,
+            direct: role != Role::Rendition,
+            credit: None,
+            only_key_frames: false,
+            caught_up: false,
+            waits_for_key: false,
+            lagging: false,
+            taken: 0,
+            dropped: 0,
+        }
+    }
+
     /// Notifies the subscription of `frame`, which is the newest and the last of its group.
     /// Offers it to the viewer's direct write if `direct` allows that. Returns true if the direct
     /// write accepted it, at least in part.
     pub fn notify(&mut self, frame: &Frame, cursor: Cursor, direct: bool) -> bool {
-        // The viewer need not be woken before it grants credit.
-        if self.credit == Some(0) {
+        // The viewer need not be woken before it grants credit, or for a frame that it can't use.
+        if self.credit == Some(0) || !frame.key && (self.waits_for_key || self.only_key_frames) {
             return false;
         }
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
-        if !direct || !self.direct || !self.cursor.is_some_and(follows) {
+        // After an interruption the viewer itself decides, because the codec may be another one.
+        let direct = direct && self.direct && !frame.discontinuity;
+        if !direct || !self.cursor.is_some_and(follows) {
             self.ready.enqueue(self.token);
             return false;
         }
         let accepted = self.ready.offer_frame(self.token, frame);
         if accepted {
             self.count(cursor);
+            self.caught_up = true;
         }
         accepted
+    }
+
+    /// Records that it fell too far behind in its group.
+    pub fn lag(&mut self) {
+        self.lagging = true;
+        self.waits_for_key = true;
     }
 
     /// Counts a frame that the viewer gets, and moves the cursor behind it.

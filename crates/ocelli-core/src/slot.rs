@@ -6,18 +6,31 @@
 
 use crate::clock::{Clock, Timestamp};
 use crate::frame::{Codec, Frame, Picture, Stamp};
+use crate::group::{Group, GroupMemory};
 use crate::listener::{Cursor, Listener, Pause, Role};
 use crate::ready::{Ready, Token};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Limits for a group that a camera never ends. Beyond either limit the oldest frames are
-/// dropped, and new viewers wait for the next key frame.
-const MAX_GROUP_FRAMES: usize = 900;
-const MAX_GROUP_BYTES: usize = 16 << 20;
+/// A viewer that had caught up, and is this far behind inside a group, gets no more of that group;
+/// in microseconds.
+const MAX_LAG: u64 = 1_500_000;
+/// Number of frames after an interruption from which on the frame rate is known.
+const RATE_KNOWN_AFTER: u32 = 10;
 
 /// Weight of a new interval in the moving average that the frame rate is computed from.
 const RATE_WEIGHT: f64 = 0.1;
+
+/// What publishing a picture changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// Nothing: the picture was discarded.
+    Discarded,
+    /// The newest frame.
+    Frame,
+    /// Also what the slot's listing says: the codec string, the size, or a frame rate that was
+    /// unknown.
+    Listing,
+}
 
 /// A frame taken with [`Slot::take`].
 pub(crate) struct TakenFrame {
@@ -48,12 +61,8 @@ pub struct SlotStatus {
     pub codec: Option<Codec>,
 }
 
-#[derive(Default)]
 struct Inner {
-    group: VecDeque<Frame>,
-    group_bytes: usize,
-    /// Number of frames dropped from the front of the group.
-    dropped_from_front: usize,
+    group: Group,
     next_group: u32,
     next_sequence: u32,
     /// Whether the group can grow: false until a key frame starts one.
@@ -61,6 +70,8 @@ struct Inner {
     interrupted: bool,
     /// Sequence number of the first frame after the last interruption.
     resumed_at: Option<u32>,
+    /// Number of frames since the last interruption.
+    run: u32,
     listeners: Vec<Option<Listener>>,
     pause: Pause,
     viewers: usize,
@@ -70,6 +81,7 @@ struct Inner {
     interval: Option<f64>,
     last_received: Timestamp,
     size: Option<(u16, u16)>,
+    codec_string: Option<Arc<str>>,
 }
 
 /// The newest group of one stream of one camera.
@@ -82,10 +94,37 @@ pub struct Slot {
 impl Slot {
     /// Creates an empty slot; `id` is the camera id that its frames carry.
     pub fn new(id: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
+        Self::with_memory(id, clock, GroupMemory::new(usize::MAX))
+    }
+
+    /// Creates an empty slot whose group counts towards `memory`.
+    pub(crate) fn with_memory(
+        id: impl Into<String>,
+        clock: Arc<dyn Clock>,
+        memory: Arc<GroupMemory>,
+    ) -> Self {
         Self {
             id: id.into(),
             clock,
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner {
+                group: Group::new(memory),
+                next_group: 0,
+                next_sequence: 0,
+                has_key_frame: false,
+                interrupted: false,
+                resumed_at: None,
+                run: 0,
+                listeners: Vec::new(),
+                pause: Pause::default(),
+                viewers: 0,
+                frames: 0,
+                bytes: 0,
+                dropped: 0,
+                interval: None,
+                last_received: Timestamp::UNKNOWN,
+                size: None,
+                codec_string: None,
+            }),
         }
     }
 
@@ -96,24 +135,32 @@ impl Slot {
 
     /// Makes `picture` the newest and notifies all subscriptions.
     ///
-    /// Returns false for a picture that depends on a key frame that was not published: no
-    /// decoder could use it, so it is discarded.
-    pub fn publish(&self, picture: Picture) -> bool {
+    /// A picture that depends on a key frame that was not published is discarded, because no
+    /// decoder could use it.
+    pub fn publish(&self, picture: Picture) -> Published {
         let received = self.clock.now();
         let mut inner = self.lock();
         if !picture.key && !inner.has_key_frame {
-            return false;
+            return Published::Discarded;
         }
         let inner = &mut *inner;
+        let mut published = Published::Frame;
         if picture.key {
+            let codec = inner.group.newest().map(|frame| frame.codec);
+            inner.interrupted |= codec.is_some_and(|codec| codec != picture.codec);
             inner.group.clear();
-            inner.group_bytes = 0;
-            inner.dropped_from_front = 0;
             inner.has_key_frame = true;
             inner.next_group = inner.next_group.wrapping_add(1);
+            if inner.codec_string != picture.codec_string {
+                inner.interrupted |= inner.codec_string.is_some();
+                inner.codec_string.clone_from(&picture.codec_string);
+                published = Published::Listing;
+            }
         }
-        if picture.size.is_some() {
+        if picture.size.is_some() && inner.size != picture.size {
+            inner.interrupted |= inner.size.is_some() && picture.codec.is_native();
             inner.size = picture.size;
+            published = Published::Listing;
         }
         let stamp = Stamp {
             group: inner.next_group.wrapping_sub(1),
@@ -127,22 +174,17 @@ impl Slot {
         inner.next_sequence = inner.next_sequence.wrapping_add(1);
         let frame = Frame::new(&self.id, picture, stamp);
         inner.note_rate(received);
+        inner.run = inner.run.saturating_add(1);
+        if inner.run == RATE_KNOWN_AFTER {
+            published = Published::Listing;
+        }
         inner.frames += 1;
         inner.bytes += frame.payload_len() as u64;
-        inner.group_bytes += frame.payload_len();
-        inner.group.push_back(frame);
-        while inner.group.len() > 1
-            && (inner.group.len() > MAX_GROUP_FRAMES || inner.group_bytes > MAX_GROUP_BYTES)
-        {
-            if let Some(old) = inner.group.pop_front() {
-                inner.group_bytes -= old.payload_len();
-                inner.dropped_from_front += 1;
-            }
-        }
-        if let Some(frame) = inner.group.back() {
+        inner.group.push(frame);
+        if let Some(frame) = inner.group.newest() {
             let cursor = Cursor {
                 group: frame.group,
-                next: inner.dropped_from_front + inner.group.len(),
+                next: inner.group.end(),
                 sequence: frame.sequence,
             };
             let direct = inner.pause.is_over(received);
@@ -154,7 +196,7 @@ impl Slot {
                 inner.pause = Pause::after(received, self.clock.now());
             }
         }
-        true
+        published
     }
 
     /// Marks that the next frame does not continue from the last one; the last picture is
@@ -163,6 +205,7 @@ impl Slot {
         let mut inner = self.lock();
         inner.interrupted = true;
         inner.has_key_frame = false;
+        inner.run = 0;
         inner.forget_rate();
     }
 
@@ -170,8 +213,8 @@ impl Slot {
     pub fn clear(&self) {
         let mut inner = self.lock();
         inner.group.clear();
-        inner.group_bytes = 0;
         inner.has_key_frame = false;
+        inner.run = 0;
         inner.forget_rate();
     }
 
@@ -179,7 +222,7 @@ impl Slot {
     pub fn status(&self) -> SlotStatus {
         let now = self.clock.now();
         let inner = self.lock();
-        let newest = inner.group.back();
+        let newest = inner.group.newest();
         let quiet = now.micros_since(inner.last_received) as f64;
         let fps = match inner.interval {
             Some(interval) if quiet < (5.0 * interval).max(3e6) => 1e6 / interval.max(1.0),
@@ -197,27 +240,23 @@ impl Slot {
         }
     }
 
+    /// Returns the codec string of the newest group, if known.
+    pub(crate) fn codec_string(&self) -> Option<Arc<str>> {
+        self.lock().codec_string.clone()
+    }
+
     /// Returns the newest frame, if the slot holds one.
     pub fn newest(&self) -> Option<Frame> {
-        self.lock().group.back().cloned()
+        self.lock().group.newest().cloned()
     }
 
     pub(crate) fn subscribe(&self, ready: Arc<Ready>, token: Token, role: Role) -> usize {
         let mut inner = self.lock();
-        if !inner.group.is_empty() {
+        if inner.group.newest().is_some() {
             ready.enqueue(token);
         }
         inner.viewers += usize::from(role == Role::Viewer);
-        let listener = Some(Listener {
-            ready,
-            token,
-            cursor: None,
-            role,
-            direct: role == Role::Viewer,
-            credit: None,
-            taken: 0,
-            dropped: 0,
-        });
+        let listener = Some(Listener::new(ready, token, role));
         match inner.listeners.iter().position(Option::is_none) {
             Some(free) => {
                 inner.listeners[free] = listener;
@@ -242,25 +281,17 @@ impl Slot {
         }
     }
 
-    pub(crate) fn allow_direct(&self, index: usize, direct: bool) {
-        if let Some(Some(listener)) = self.lock().listeners.get_mut(index) {
-            listener.direct = direct;
-        }
-    }
-
-    /// Sets how many frames the subscription at `index` may take; `None` for any number.
-    pub(crate) fn set_credit(&self, index: usize, credit: Option<u32>) {
-        if let Some(Some(listener)) = self.lock().listeners.get_mut(index) {
-            listener.credit = credit;
-            listener.ready.enqueue(listener.token);
-        }
+    /// Reads or changes the subscription at `index`.
+    pub(crate) fn with<T>(&self, index: usize, act: impl FnOnce(&mut Listener) -> T) -> Option<T> {
+        let mut inner = self.lock();
+        inner.listeners.get_mut(index)?.as_mut().map(act)
     }
 
     /// Adds credit to the subscription at `index`, up to `limit`. Has no effect if it is not
     /// limited by credit.
     pub(crate) fn add_credit(&self, index: usize, more: u32, limit: u32) {
         let mut inner = self.lock();
-        let newest = inner.group.back().map(|frame| frame.sequence);
+        let newest = inner.group.newest().map(|frame| frame.sequence);
         if let Some(Some(listener)) = inner.listeners.get_mut(index)
             && let Some(credit) = &mut listener.credit
         {
@@ -271,33 +302,47 @@ impl Slot {
         }
     }
 
-    /// Returns how many frames the subscription at `index` took, and how many were
-    /// superseded before it took them.
-    pub(crate) fn counts(&self, index: usize) -> (u64, u64) {
-        match self.lock().listeners.get(index) {
-            Some(Some(listener)) => (listener.taken, listener.dropped),
-            _ => (0, 0),
-        }
-    }
-
     /// Returns the next frame for the subscription at `index`: the next of its group while
     /// that is the newest, otherwise the first of the newest group. Returns `None` without
-    /// credit.
-    pub(crate) fn take(&self, index: usize) -> Option<TakenFrame> {
+    /// credit, until the next key frame where a frame before it would be missing, and for a codec
+    /// that `accepts` refuses.
+    pub(crate) fn take(
+        &self,
+        index: usize,
+        accepts: impl FnOnce(Codec) -> bool,
+    ) -> Option<TakenFrame> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let listener = inner.listeners.get_mut(index)?.as_mut()?;
         if listener.credit == Some(0) {
             return None;
         }
-        let group = inner.group.front()?.group;
+        let (group, end) = (&inner.group, inner.group.end());
+        let number = group.number()?;
         let next = match listener.cursor {
-            Some(cursor) if cursor.group == group => cursor.next,
+            Some(cursor) if cursor.group == number => cursor.next,
             _ => 0,
         };
-        // Dropped frames are not available: wait for the next key frame.
-        let index = next.checked_sub(inner.dropped_from_front)?;
-        let mut frame = inner.group.get(index)?.clone();
+        if next == 0 {
+            listener.caught_up = false;
+        }
+        if listener.only_key_frames && next > 0 {
+            return None;
+        }
+        if group.has_dropped(next) || listener.waits_for_key && next > 0 {
+            listener.waits_for_key = true;
+            return None;
+        }
+        let frame = group.get(next)?;
+        if !accepts(frame.codec) {
+            return None;
+        }
+        let newest = group.newest()?;
+        if listener.caught_up && newest.received.micros_since(frame.received) > MAX_LAG {
+            listener.lag();
+            return None;
+        }
+        let mut frame = frame.clone();
         if let Some(cursor) = listener.cursor {
             let since = |sequence: u32| sequence.wrapping_sub(cursor.sequence);
             // A viewer that missed the first frame after an interruption gets the flag with
@@ -307,17 +352,20 @@ impl Slot {
                 .is_some_and(|resumed_at| (1..since(frame.sequence)).contains(&since(resumed_at)));
             let dropped = u64::from(since(frame.sequence).wrapping_sub(1));
             listener.dropped += dropped;
-            if listener.role == Role::Viewer {
+            if listener.role != Role::Rendition {
                 inner.dropped += dropped;
             }
         }
+        let more = next + 1 < end;
         listener.count(Cursor {
-            group,
+            group: number,
             next: next + 1,
             sequence: frame.sequence,
         });
+        listener.waits_for_key = false;
+        listener.caught_up |= !more && listener.role != Role::Rendition;
         Some(TakenFrame {
-            more: index + 1 < inner.group.len() && listener.credit != Some(0),
+            more: more && listener.credit != Some(0) && !listener.only_key_frames,
             frame,
         })
     }
@@ -344,176 +392,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::{ManualClock, SystemClock};
-    use crate::frame::{Form, FrameBuffer};
-
-    fn slot() -> Slot {
-        Slot::new("cam", Arc::new(SystemClock))
-    }
-
-    fn unit(key: bool, byte: u8) -> Picture {
-        Picture {
-            codec: Codec::H264,
-            key,
-            captured: Timestamp::UNKNOWN,
-            size: None,
-            codec_string: None,
-            buffer: FrameBuffer::copy_from(&[byte]),
-        }
-    }
-
-    fn subscribe(slot: &Slot) -> usize {
-        slot.subscribe(Arc::default(), 0, Role::Viewer)
-    }
-
-    fn bytes_at(slot: &Slot, index: usize) -> Vec<u8> {
-        let frames = std::iter::from_fn(|| slot.take(index));
-        frames.map(|taken| taken.frame.payload()[0]).collect()
-    }
-
-    #[test]
-    fn a_jpeg_viewer_gets_the_newest_frame_and_a_drop_count() {
-        let slot = slot();
-        let index = subscribe(&slot);
-        for byte in 0..3 {
-            slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
-        }
-        assert_eq!(bytes_at(&slot, index), [2]);
-        assert_eq!(slot.counts(index), (1, 0));
-        for byte in 3..7 {
-            slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
-        }
-        assert_eq!(bytes_at(&slot, index), [6]);
-        assert_eq!(slot.counts(index), (2, 3));
-        assert_eq!(slot.status().dropped, 3);
-    }
-
-    #[test]
-    fn frames_are_taken_only_against_credit() {
-        let slot = slot();
-        let ready = Arc::<Ready>::default();
-        let index = slot.subscribe(ready.clone(), 0, Role::Viewer);
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let mut is_queued = || ready.poll_next(&mut cx).is_ready();
-        slot.set_credit(index, Some(2));
-        assert!(is_queued());
-        slot.publish(unit(true, 0));
-        slot.publish(unit(false, 1));
-        slot.publish(unit(false, 2));
-        assert!(is_queued());
-        assert_eq!(bytes_at(&slot, index), [0, 1]);
-        slot.publish(unit(false, 3));
-        assert!(!is_queued(), "without credit it is not woken");
-        slot.add_credit(index, 1, 2);
-        assert!(is_queued());
-        assert_eq!(bytes_at(&slot, index), [2], "the next of the group");
-        slot.add_credit(index, u32::MAX, 2);
-        assert_eq!(bytes_at(&slot, index), [3]);
-        assert!(is_queued());
-        slot.add_credit(index, 0, 2);
-        assert!(!is_queued(), "there is nothing newer");
-        slot.publish(unit(true, 4));
-        slot.publish(unit(true, 5));
-        assert_eq!(bytes_at(&slot, index), [5], "the newest group");
-        slot.publish(unit(true, 6));
-        assert_eq!(bytes_at(&slot, index), [], "the credit was limited to 2");
-        slot.set_credit(index, None);
-        slot.publish(unit(false, 7));
-        assert_eq!(bytes_at(&slot, index), [6, 7]);
-        slot.add_credit(index, 1, 2);
-        slot.publish(unit(true, 8));
-        slot.publish(unit(false, 9));
-        assert_eq!(bytes_at(&slot, index), [8, 9], "credit is not used");
-    }
-
-    #[test]
-    fn a_viewer_that_misses_the_first_frame_after_an_interruption_gets_the_flag_with_the_next() {
-        let slot = slot();
-        let publish = |byte| slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
-        let (early, on_time) = (subscribe(&slot), subscribe(&slot));
-        publish(0);
-        assert_eq!(bytes_at(&slot, early), bytes_at(&slot, on_time));
-        slot.interrupt();
-        publish(1);
-        assert!(slot.take(on_time).expect("one").frame.discontinuity);
-        publish(2);
-        for (index, flagged) in [(early, true), (on_time, false)] {
-            let late = slot.take(index).expect("another").frame;
-            assert_eq!((late.payload()[0], late.discontinuity), (2, flagged));
-            let late = late.into_message(Form::V2);
-            assert_eq!(late[3], 1 | u8::from(flagged) << 1);
-            let newest = slot.newest().expect("one").into_message(Form::V2);
-            assert_eq!(late[4..], newest[4..]);
-        }
-        let newcomer = slot.take(subscribe(&slot)).expect("one").frame;
-        assert!(!newcomer.discontinuity);
-    }
-
-    #[test]
-    fn a_group_is_read_in_order_and_a_slow_viewer_skips_to_the_newest() {
-        let slot = slot();
-        let index = subscribe(&slot);
-        assert!(!slot.publish(unit(false, 9)), "no key frame yet");
-        slot.publish(unit(true, 0));
-        slot.publish(unit(false, 1));
-        assert_eq!(bytes_at(&slot, index), [0, 1]);
-        slot.publish(unit(false, 2));
-        slot.publish(unit(true, 10));
-        slot.publish(unit(false, 11));
-        assert_eq!(bytes_at(&slot, index), [10, 11]);
-        assert_eq!(slot.counts(index), (4, 1));
-    }
-
-    #[test]
-    fn an_endless_group_is_bounded_and_new_viewers_wait_for_a_key_frame() {
-        let slot = slot();
-        let (follower, newcomer) = (subscribe(&slot), subscribe(&slot));
-        slot.publish(unit(true, 0));
-        bytes_at(&slot, follower);
-        for _ in 0..MAX_GROUP_FRAMES {
-            slot.publish(unit(false, 1));
-        }
-        assert!(slot.take(newcomer).is_none());
-        assert_eq!(bytes_at(&slot, follower).len(), MAX_GROUP_FRAMES);
-        slot.publish(unit(true, 2));
-        assert_eq!(bytes_at(&slot, newcomer), [2]);
-    }
-
-    #[test]
-    fn a_cleared_slot_is_empty_until_the_next_publish() {
-        let slot = slot();
-        let index = subscribe(&slot);
-        slot.publish(unit(true, 0));
-        slot.clear();
-        assert!(slot.take(index).is_none() && slot.newest().is_none());
-        slot.interrupt();
-        slot.publish(unit(true, 1));
-        let taken = slot.take(index).expect("a new picture");
-        assert!(taken.frame.discontinuity);
-    }
-
-    #[test]
-    fn a_pause_does_not_lower_the_frame_rate() {
-        let clock = Arc::new(ManualClock::default());
-        let slot = Slot::new("cam", clock.clone());
-        let pass = |micros| clock.advance(micros);
-        let show = || {
-            for _ in 0..5 {
-                pass(200_000);
-                slot.publish(unit(true, 0));
-            }
-            slot.status().fps
-        };
-        assert!((show() - 5.0).abs() < 0.1);
-        slot.interrupt();
-        pass(20_000_000);
-        let fps = show();
-        assert!((fps - 5.0).abs() < 0.1, "{fps}");
-        slot.clear();
-        pass(20_000_000);
-        let fps = show();
-        assert!((fps - 5.0).abs() < 0.1, "{fps}");
-    }
-}
+mod tests;

@@ -10,9 +10,10 @@ use crate::clock::Clock;
 use crate::demand::{Demand, Derived};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Picture};
+use crate::group::GroupMemory;
 use crate::liveness::{Bounds, Liveness, Verdict};
 use crate::log_limiter::{LogLimiter, LogLimiters, Times};
-use crate::slot::Slot;
+use crate::slot::{Published, Slot};
 use crate::state::{LastFailure, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) struct Common {
     pub clock: Arc<dyn Clock>,
     pub capacity: Arc<Capacity>,
     pub budgets: Budgets,
+    /// Memory of the groups of video.
+    pub groups: Arc<GroupMemory>,
     /// Incremented with each change of state.
     pub changes: Arc<watch::Sender<u64>>,
 }
@@ -55,11 +58,14 @@ pub(crate) struct Streams {
 impl Streams {
     /// Creates the streams of camera `id`; nothing has been published yet.
     pub fn new(id: String, common: Common) -> Self {
-        let clock = &common.clock;
+        let slot = || {
+            let (clock, groups) = (common.clock.clone(), common.groups.clone());
+            Arc::new(Slot::with_memory(id.clone(), clock, groups))
+        };
         Self {
-            native: Arc::new(Slot::new(id.clone(), clock.clone())),
-            jpeg: Derivation::new(&id, clock.clone()),
-            mpeg1: Derivation::new(&id, clock.clone()),
+            native: slot(),
+            jpeg: Derivation::new(slot(), common.clock.clone()),
+            mpeg1: Derivation::new(slot(), common.clock.clone()),
             id,
             common,
             demand: watch::Sender::new(Demand::default()),
@@ -232,16 +238,21 @@ impl Streams {
             Codec::Jpeg => &self.jpeg.slot,
             _ => &self.native,
         };
-        if !slot.publish(picture) {
+        let published = slot.publish(picture);
+        if published == Published::Discarded {
             self.note_received();
             return;
         }
         // Compared first, because reading is cheaper and the codec rarely changes.
         if self.codec() != Some(codec) {
             self.demand.send_modify(|demand| demand.codec = Some(codec));
-            if codec == Codec::Jpeg && self.jpeg.succeed() {
-                self.changed(self.lock());
+            if codec == Codec::Jpeg {
+                self.jpeg.succeed();
             }
+            // Viewers choose their stream anew.
+            self.changed(self.lock());
+        } else if published == Published::Listing {
+            self.changed(self.lock());
         }
         let mut inner = self.lock();
         inner.liveness.picture(Instant::now(), key);

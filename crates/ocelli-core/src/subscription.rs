@@ -1,8 +1,8 @@
 //! A viewer's subscription to slots.
 
 use crate::demand::Lease;
-use crate::frame::Frame;
-use crate::listener::Role;
+use crate::frame::{Codec, Frame};
+use crate::listener::{Listener, Role};
 use crate::ready::{Ready, Token};
 use crate::slot::Slot;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Subscription {
         Self::of(slot, lease, ready, token, Role::Viewer)
     }
 
-    fn of(
+    pub(crate) fn of(
         slot: Arc<Slot>,
         lease: Option<Lease>,
         ready: Arc<Ready>,
@@ -45,12 +45,45 @@ impl Subscription {
     /// Sets whether the viewer's [`DirectWrite`](crate::DirectWrite) may be used. A viewer that
     /// sets its own pace for a camera turns this off.
     pub fn allow_direct(&mut self, direct: bool) {
-        self.slot.allow_direct(self.index, direct);
+        self.with(|listener| listener.direct = direct);
     }
 
     /// Sets how many frames may be taken; `None` for any number.
     pub fn set_credit(&mut self, credit: Option<u32>) {
-        self.slot.set_credit(self.index, credit);
+        self.with(|listener| listener.credit = credit);
+        self.ready.enqueue(self.token);
+    }
+
+    /// Returns how many frames may be taken; `None` for any number.
+    pub(crate) fn credit(&self) -> Option<u32> {
+        self.with(|listener| listener.credit).flatten()
+    }
+
+    /// Sets whether only key frames are taken.
+    pub(crate) fn set_only_key_frames(&mut self, only: bool) {
+        self.with(|listener| listener.only_key_frames = only);
+        self.ready.enqueue(self.token);
+    }
+
+    /// Whether it has taken nothing, and can't take anything before the next key frame.
+    pub(crate) fn awaits_first_key(&self) -> bool {
+        let awaits = |listener: &mut Listener| listener.waits_for_key && listener.cursor.is_none();
+        self.with(awaits).unwrap_or_default()
+    }
+
+    /// Returns whether the viewer fell too far behind since the last call, or still gets nothing
+    /// because of it.
+    pub(crate) fn has_lagged(&mut self) -> bool {
+        let lagged = |listener: &mut Listener| {
+            let lagged = listener.lagging;
+            listener.lagging &= listener.waits_for_key;
+            lagged
+        };
+        self.with(lagged).unwrap_or_default()
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Listener) -> T) -> Option<T> {
+        self.slot.with(self.index, act)
     }
 
     /// Adds credit, up to `limit` in all. Has no effect on a subscription that is not limited
@@ -62,7 +95,12 @@ impl Subscription {
     /// Takes the newest frame that this viewer has not received, or the next one of the
     /// newest group. Returns `None` without credit.
     pub fn take(&mut self) -> Option<Frame> {
-        let taken = self.slot.take(self.index)?;
+        self.take_if(|_| true)
+    }
+
+    /// The same, but leaves a frame in a codec that `accepts` refuses.
+    pub(crate) fn take_if(&mut self, accepts: impl FnOnce(Codec) -> bool) -> Option<Frame> {
+        let taken = self.slot.take(self.index, accepts)?;
         if taken.more {
             self.ready.enqueue(self.token);
         }
@@ -71,12 +109,12 @@ impl Subscription {
 
     /// Returns the number of frames that this viewer took.
     pub fn taken(&self) -> u64 {
-        self.slot.counts(self.index).0
+        self.with(|listener| listener.taken).unwrap_or_default()
     }
 
     /// Returns the number of frames superseded before this viewer took them.
     pub fn dropped(&self) -> u64 {
-        self.slot.counts(self.index).1
+        self.with(|listener| listener.dropped).unwrap_or_default()
     }
 }
 

@@ -65,6 +65,10 @@ impl Default for RtspServerOptions {
 /// | `/clock` | H.264 whose brightness encodes the time: see [`RtspServer::clock_shade`] |
 /// | `/oob` | H.264 with parameter sets in the session description only |
 /// | `/bframes` | H.264 with B frames |
+/// | `/baseline` | H.264, constrained baseline profile |
+/// | `/open` | H.264, high profile, B frames and open groups |
+/// | `/long` | H.264 with a key frame every 10 s |
+/// | `/resize` | H.264 whose size changes every 3 s |
 /// | `/av` | H.264 and G.711 sound |
 /// | `/audio` | sound only |
 pub struct RtspServer {

@@ -61,6 +61,10 @@ pub const LIMIT_OPTIONS: &[(&str, &str)] = &[
         "mpeg1_renditions",
         "MPEG-1 renditions (JSMpeg) that run at a time, one ffmpeg process each; 8 by default",
     ),
+    (
+        "video_memory",
+        "memory in MiB for the video since the last key frame, of all cameras together; 256 by default",
+    ),
 ];
 
 /// The keys of `[log]`: name and meaning.
@@ -156,6 +160,9 @@ fn read_media(section: &mut Section<'_>, media: &mut MediaLimits) -> Result<(), 
         if let Some(most) = section.whole(key, 0..=10_000)? {
             *limit = most as usize;
         }
+    }
+    if let Some(mib) = section.whole("video_memory", 1..=65_536)? {
+        media.group_memory = (mib as usize) << 20;
     }
     Ok(())
 }

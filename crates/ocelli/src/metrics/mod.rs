@@ -267,6 +267,17 @@ impl Scrape {
             "Pictures refused because of their size.",
             capacity.oversized() as f64,
         )?;
+        let groups = self.identity.hub.groups();
+        writer.gauge(
+            "ocelli_video_memory_bytes",
+            "Video since the last key frame that is kept for new viewers, of all cameras.",
+            groups.used() as f64,
+        )?;
+        writer.gauge(
+            "ocelli_max_video_memory_bytes",
+            "Limit of that memory.",
+            groups.limit() as f64,
+        )?;
         let ignored = self.identity.server_state.ignored.load(Ordering::Relaxed);
         writer.counter(
             "ocelli_ignored_messages",

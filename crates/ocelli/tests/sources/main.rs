@@ -4,6 +4,7 @@ mod ffmpeg;
 mod http;
 mod ingest;
 mod ingest_story;
+mod native;
 mod program;
 mod rtsp;
 #[path = "../support/mod.rs"]

@@ -255,12 +255,17 @@ impl TestSource {
 
     /// Shows these bytes.
     pub async fn show_picture(&self, bytes: &[u8], captured: Timestamp) {
+        let mut picture = Picture::jpeg(FrameBuffer::copy_from(bytes), Some((320, 240)));
+        picture.captured = captured;
+        self.publish(picture).await;
+    }
+
+    /// Waits until the hub is connected, then publishes this picture.
+    pub async fn publish(&self, picture: Picture) {
         eventually("the hub connects", || {
             self.publisher.lock().unwrap().is_some()
         })
         .await;
-        let mut picture = Picture::jpeg(FrameBuffer::copy_from(bytes), Some((320, 240)));
-        picture.captured = captured;
         let publisher = self.publisher.lock().unwrap();
         publisher.as_ref().unwrap().publish(picture);
     }

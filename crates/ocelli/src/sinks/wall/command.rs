@@ -1,7 +1,9 @@
 //! What viewers send on the wall socket.
 
 use crate::sinks::playback::Stream;
-use serde::Deserialize;
+use ocelli_core::{Codec, Decodable};
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The pace and the stream that a viewer requests for a camera.
@@ -16,6 +18,24 @@ pub struct StreamOptions {
     /// Which stream; the small one by default.
     #[serde(default = "small")]
     pub stream: Stream,
+    /// The codecs that the viewer can decode. Without any, everything is sent as JPEG.
+    #[serde(default, deserialize_with = "decodable")]
+    pub codecs: Decodable,
+    /// Whether only key frames of native video are sent.
+    #[serde(default, rename = "keyOnly")]
+    pub key_only: bool,
+}
+
+/// Reads a list of codecs. Unknown ones are ignored, because a viewer may support codecs that
+/// the hub does not.
+fn decodable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decodable, D::Error> {
+    let names = Vec::<Cow<'de, str>>::deserialize(deserializer)?;
+    let lists = |codec: Codec| names.iter().any(|name| *name == codec.name());
+    Ok(Decodable {
+        h264: lists(Codec::H264),
+        h265: lists(Codec::H265),
+        jpeg: lists(Codec::Jpeg),
+    })
 }
 
 fn small() -> Stream {
@@ -28,6 +48,8 @@ impl Default for StreamOptions {
             max_fps: None,
             credit: None,
             stream: small(),
+            codecs: Decodable::default(),
+            key_only: false,
         }
     }
 }
@@ -111,6 +133,21 @@ mod tests {
     }
 
     #[test]
+    fn the_listed_codecs_are_read_and_unknown_ones_ignored() {
+        let native =
+            r#"{"cmd":"subscribe","cameras":["a"],"codecs":["av1","h264","jpeg"],"keyOnly":true}"#;
+        let Ok(Command::Subscribe { options, .. }) = Command::parse(native) else {
+            panic!("a subscription");
+        };
+        let codecs = Decodable {
+            h264: true,
+            h265: false,
+            jpeg: true,
+        };
+        assert_eq!((options.codecs, options.key_only), (codecs, true));
+    }
+
+    #[test]
     fn repeated_ids_count_once() {
         let stars = vec![r#""*""#; 10_000].join(",");
         let text = format!(r#"{{"cmd":"subscribe","cameras":[{stars}]}}"#);
@@ -131,6 +168,8 @@ mod tests {
             r#"{"cmd":"subscribe","cameras":"a"}"#,
             r#"{"cmd":"subscribe","cameras":["a"],"maxFps":0}"#,
             r#"{"cmd":"subscribe","cameras":["a"],"credit":-1}"#,
+            r#"{"cmd":"subscribe","cameras":["a"],"codecs":"h264"}"#,
+            r#"{"cmd":"subscribe","cameras":["a"],"keyOnly":1}"#,
             r#"{"cmd":"credit","add":{"a":"x"}}"#,
         ] {
             assert!(Command::parse(bad).is_err(), "{bad}");

@@ -3,7 +3,7 @@
 use super::watch::Watched;
 use crate::visitor::Visitor;
 use ocelli_core::text::{shown, without_secrets};
-use ocelli_core::{Camera, Hub, Timestamp};
+use ocelli_core::{Camera, Codec, Hub, Quality, StreamListing, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,8 +61,12 @@ fn describe(camera: &Camera) -> Value {
         "id": camera.id().as_str(),
         "name": camera.name(),
         "state": status.state.name(),
-        "codecs": ["jpeg"],
+        "codecs": codecs(status.codec),
     });
+    let streams = camera.streams();
+    if !streams.is_empty() {
+        described["streams"] = streams.iter().map(describe_stream).collect();
+    }
     if let Some(reason) = status.state.reason() {
         described["reason"] = reason.into();
     }
@@ -72,6 +76,37 @@ fn describe(camera: &Camera) -> Value {
     if let Some((width, height)) = status.size {
         described["width"] = width.into();
         described["height"] = height.into();
+    }
+    described
+}
+
+/// The codecs in which a camera's pictures are available, its own first.
+fn codecs(native: Option<Codec>) -> Vec<&'static str> {
+    let native = native.filter(|codec| codec.is_native());
+    native
+        .into_iter()
+        .chain([Codec::Jpeg])
+        .map(Codec::name)
+        .collect()
+}
+
+fn describe_stream(stream: &StreamListing) -> Value {
+    let mut described = json!({
+        "name": match stream.quality {
+            Quality::Main => "main",
+            Quality::Sub => "sub",
+        },
+        "codec": stream.codec.name(),
+    });
+    if let Some(codec_string) = &stream.codec_string {
+        described["type"] = (**codec_string).into();
+    }
+    if let Some((width, height)) = stream.size {
+        described["width"] = width.into();
+        described["height"] = height.into();
+    }
+    if stream.fps > 0.0 {
+        described["fps"] = ((stream.fps * 10.0).round() / 10.0).into();
     }
     described
 }
@@ -90,10 +125,17 @@ pub fn pong(t: &serde_json::Number, now: Timestamp) -> String {
     json!({ "type": "pong", "t": t, "time": now.0 }).to_string()
 }
 
-/// Frames sent and dropped for each camera, and its number of viewers.
-pub fn stats(now: Timestamp, watched: &Watched) -> String {
-    let counts = watched.counts().map(|(id, sent, dropped, viewers)| {
-        let count = json!({ "sent": sent, "dropped": dropped, "viewers": viewers });
+/// Frames sent and dropped for each camera, its number of viewers, and whether this viewer lags.
+pub fn stats(now: Timestamp, watched: &mut Watched) -> String {
+    let counts = watched.counts().map(|(id, counts)| {
+        let mut count = json!({
+            "sent": counts.sent,
+            "dropped": counts.dropped,
+            "viewers": counts.viewers,
+        });
+        if counts.lagging {
+            count["lagging"] = true.into();
+        }
         (id.to_owned(), count)
     });
     let cameras: serde_json::Map<_, _> = counts.collect();

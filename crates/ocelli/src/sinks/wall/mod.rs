@@ -221,7 +221,7 @@ impl Delivery for Viewer {
             && state.stats.poll_tick(cx).is_ready()
         {
             let now = self.identity.hub.clock().now();
-            state.events.push_back(event::stats(now, &self.watched));
+            state.events.push_back(event::stats(now, &mut self.watched));
             return Poll::Ready(());
         }
         if self.changes.any(cx) {

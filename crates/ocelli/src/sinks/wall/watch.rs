@@ -2,7 +2,7 @@
 
 use super::command::StreamOptions;
 use crate::visitor::Visitor;
-use ocelli_core::{Camera, Frame, Hub, Ready, Subscription, Token};
+use ocelli_core::{Camera, CameraSubscription, Delivery, Frame, Hub, Ready, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,17 +10,30 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The most credit a camera can have.
-const CREDIT_LIMIT: u32 = 8;
 /// The slowest pace. Longer intervals would overflow time arithmetic.
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// The id that means every camera.
 const ALL: &str = "*";
 
+/// What a viewer was sent of a camera.
+pub struct Counts {
+    /// Frames sent.
+    pub sent: u64,
+    /// Frames superseded before they could be sent.
+    pub dropped: u64,
+    /// Number of viewers of the camera.
+    pub viewers: usize,
+    /// Whether the viewer fell too far behind in a group since the last call.
+    pub lagging: bool,
+}
+
 /// One subscription.
 struct Watch {
     camera: Arc<Camera>,
-    subscription: Subscription,
+    subscription: CameraSubscription,
+    /// The subscription with the former options. It continues until the new one has a picture, so
+    /// that the viewer sees no gap, and keeps a picture if the camera refuses another session.
+    former: Option<CameraSubscription>,
     options: StreamOptions,
     interval: Option<Duration>,
     not_before: Instant,
@@ -130,6 +143,12 @@ impl Watched {
                 None => self.end(&id),
             }
         }
+        for watch in self.watches.iter_mut().flatten() {
+            watch.subscription.follow_camera();
+            if let Some(former) = &mut watch.former {
+                former.follow_camera();
+            }
+        }
         let Some(options) = self.all else { return };
         for camera in self.visitor.cameras() {
             let id = camera.id().as_str();
@@ -140,35 +159,55 @@ impl Watched {
     }
 
     fn watch(&mut self, camera: Arc<Camera>, options: StreamOptions) {
-        let credit = options.credit.map(|credit| credit.min(CREDIT_LIMIT));
         let interval = options.max_fps.map(|fps| {
             let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(MAX_INTERVAL);
             interval.min(MAX_INTERVAL)
         });
-        let direct = interval.is_none();
-        if let Some(&token) = self.tokens.get(camera.id().as_str())
+        let delivery = Delivery {
+            decodable: options.codecs,
+            only_key_frames: options.key_only,
+            credit: options.credit,
+            direct_jpeg: interval.is_none(),
+        };
+        let id = camera.id().as_str().to_owned();
+        let current = self.tokens.get(&id).copied();
+        if let Some(token) = current
             && let Some(watch) = &mut self.watches[token]
-            && watch.options.stream == options.stream
             && Arc::ptr_eq(&watch.camera, &camera)
         {
-            watch.options = options;
+            let before = std::mem::replace(&mut watch.options, options);
             watch.interval = interval;
             watch.not_before = Instant::now();
-            watch.subscription.allow_direct(direct);
-            watch.subscription.set_credit(credit);
+            if before.stream == options.stream && before.codecs == options.codecs {
+                watch.subscription.set_pace(delivery);
+                return;
+            }
+            let ready = self.ready.clone();
+            let new = camera.subscribe(options.stream.into(), delivery, ready, token);
+            let old = std::mem::replace(&mut watch.subscription, new);
+            // The one that has pictures continues.
+            let ended = match watch.former.take() {
+                Some(former) if old.taken() == 0 => {
+                    watch.former = Some(former);
+                    old
+                }
+                former => match (former, watch.former.insert(old)) {
+                    (Some(former), _) => former,
+                    (None, _) => return,
+                },
+            };
+            self.count(&ended);
             return;
         }
-        // The new subscription starts before the old one ends, so that a change of stream or camera
-        // never stops an upstream in between.
+        // The new subscription starts before the old one ends, so that a change of camera never
+        // stops an upstream in between.
         let free = self.watches.iter().position(Option::is_none);
         let token = free.unwrap_or(self.watches.len());
-        let id = camera.id().as_str().to_owned();
-        let mut subscription = camera.subscribe(options.stream.into(), self.ready.clone(), token);
-        subscription.allow_direct(direct);
-        subscription.set_credit(credit);
+        let ready = self.ready.clone();
         let watch = Some(Watch {
+            subscription: camera.subscribe(options.stream.into(), delivery, ready, token),
             camera,
-            subscription,
+            former: None,
             options,
             interval,
             not_before: Instant::now(),
@@ -186,10 +225,16 @@ impl Watched {
             return;
         };
         if let Some(watch) = self.watches[token].take() {
-            self.past.0 += watch.subscription.taken();
-            self.past.1 += watch.subscription.dropped();
+            self.count(&watch.subscription);
+            watch.former.iter().for_each(|former| self.count(former));
         }
         self.due.retain(|&(_, due)| due != token);
+    }
+
+    /// Counts the frames of a subscription that ends.
+    fn count(&mut self, ended: &CameraSubscription) {
+        self.past.0 += ended.taken();
+        self.past.1 += ended.dropped();
     }
 
     /// Adds credit. Returns the ids that are not subscribed.
@@ -204,7 +249,12 @@ impl Watched {
             });
             let watch = token.and_then(|token| self.watches[token].as_mut());
             match watch {
-                Some(watch) => watch.subscription.add_credit(more, CREDIT_LIMIT),
+                Some(watch) => {
+                    watch.subscription.add_credit(more);
+                    if let Some(former) = &mut watch.former {
+                        former.add_credit(more);
+                    }
+                }
                 None => unknown.push(id.clone()),
             }
         }
@@ -238,19 +288,35 @@ impl Watched {
 
     fn take(&mut self, token: Token, cx: &mut Context<'_>) -> Option<Frame> {
         let watch = self.watches.get_mut(token)?.as_mut()?;
-        if let Some(interval) = watch.interval {
-            let now = Instant::now();
-            if now < watch.not_before {
-                self.due.insert((watch.not_before, token));
-                self.enqueue_due(cx);
-                return None;
-            }
-            let frame = watch.subscription.take()?;
-            // Counted from the due time, so that the pace is right on average.
-            watch.not_before = (watch.not_before + interval).max(now + interval / 2);
-            return Some(frame);
+        let Some(interval) = watch.interval.filter(|_| !watch.subscription.is_native()) else {
+            return self.take_from(token);
+        };
+        let now = Instant::now();
+        if now < watch.not_before {
+            self.due.insert((watch.not_before, token));
+            self.enqueue_due(cx);
+            return None;
         }
-        watch.subscription.take()
+        // Counted from the due time, so that the pace is right on average.
+        let next = (watch.not_before + interval).max(now + interval / 2);
+        let frame = self.take_from(token)?;
+        if let Some(Some(watch)) = self.watches.get_mut(token) {
+            watch.not_before = next;
+        }
+        Some(frame)
+    }
+
+    /// Takes a frame from the subscription, or from the former one until then.
+    fn take_from(&mut self, token: Token) -> Option<Frame> {
+        let watch = self.watches.get_mut(token)?.as_mut()?;
+        let Some(mut frame) = watch.subscription.take() else {
+            return watch.former.as_mut()?.take();
+        };
+        if let Some(former) = watch.former.take() {
+            frame.discontinuity |= former.taken() > 0;
+            self.count(&former);
+        }
+        Some(frame)
     }
 
     /// Queues the cameras that are due, and sets the timer for the next one.
@@ -270,24 +336,27 @@ impl Watched {
         }
     }
 
-    /// For each camera: its id, frames sent, frames dropped, and its number of viewers.
-    pub fn counts(&self) -> impl Iterator<Item = (&str, u64, u64, usize)> {
+    /// The counts of each camera, by id.
+    pub fn counts(&mut self) -> impl Iterator<Item = (&str, Counts)> {
+        let watches = &mut self.watches;
         self.tokens.iter().filter_map(|(id, &token)| {
-            let watch = self.watches[token].as_ref()?;
-            let viewers = watch.camera.status().viewers;
-            Some((
-                id.as_str(),
-                watch.subscription.taken(),
-                watch.subscription.dropped(),
-                viewers,
-            ))
+            let watch = watches[token].as_mut()?;
+            let counts = Counts {
+                sent: watch.subscription.taken(),
+                dropped: watch.subscription.dropped(),
+                viewers: watch.camera.status().viewers,
+                lagging: watch.subscription.has_lagged(),
+            };
+            Some((id.as_str(), counts))
         })
     }
 
     /// Frames sent and dropped in total.
     pub fn totals(&self) -> (u64, u64) {
-        self.counts().fold(self.past, |total, count| {
-            (total.0 + count.1, total.1 + count.2)
+        let watches = self.watches.iter().flatten();
+        let parts = watches.flat_map(|watch| watch.former.iter().chain([&watch.subscription]));
+        parts.fold(self.past, |total, part| {
+            (total.0 + part.taken(), total.1 + part.dropped())
         })
     }
 }

@@ -1,0 +1,202 @@
+//! Native video from GStreamer's RTSP server: what viewers get is decoded by ffmpeg.
+
+use crate::support::{TIMEOUT, Watched, ffmpegs};
+use ocelli_core::{CameraSubscription, Codec, Decodable, Delivery, Frame, Quality, Ready};
+use ocelli_testkit::{RtspServer, RtspServerOptions};
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use tokio::time::timeout;
+
+const ALL: Decodable = Decodable {
+    h264: true,
+    h265: true,
+    jpeg: true,
+};
+
+fn server() -> RtspServer {
+    RtspServer::start(RtspServerOptions::default())
+}
+
+/// A viewer that decodes everything.
+struct Viewer {
+    ready: Arc<Ready>,
+    subscription: CameraSubscription,
+}
+
+impl Viewer {
+    fn new(watched: &Watched) -> Self {
+        let ready = Arc::<Ready>::default();
+        let delivery = Delivery {
+            decodable: ALL,
+            ..Delivery::default()
+        };
+        let camera = &watched.camera;
+        Self {
+            subscription: camera.subscribe(Quality::Main, delivery, ready.clone(), 0),
+            ready,
+        }
+    }
+
+    async fn next(&mut self) -> Frame {
+        let next = async {
+            loop {
+                poll_fn(|cx| self.ready.poll_next(cx)).await;
+                if let Some(frame) = self.subscription.take() {
+                    return frame;
+                }
+            }
+        };
+        timeout(TIMEOUT, next).await.expect("a unit in time")
+    }
+
+    async fn frames(&mut self, count: usize) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for _ in 0..count {
+            frames.push(self.next().await);
+        }
+        frames
+    }
+}
+
+/// The types of the NAL units in an access unit.
+fn units(frame: &Frame) -> Vec<u8> {
+    let payload = frame.payload();
+    let starts = payload.windows(4).filter(|bytes| bytes[..3] == [0, 0, 1]);
+    let kinds = starts.map(|bytes| match frame.codec {
+        Codec::H265 => bytes[3] >> 1 & 0x3F,
+        _ => bytes[3] & 0x1F,
+    });
+    kinds.collect()
+}
+
+/// Decodes units with ffmpeg. Returns the size and the checksum of each picture.
+fn decoded(frames: &[Frame]) -> Vec<String> {
+    let format = match frames[0].codec {
+        Codec::H265 => "hevc",
+        _ => "h264",
+    };
+    let mut ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-xerror", "-f", format, "-i", "pipe:0"])
+        .args(["-fps_mode", "passthrough", "-f", "framemd5", "pipe:1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ffmpeg");
+    let mut input = ffmpeg.stdin.take().expect("a pipe");
+    let bytes: Vec<u8> = frames.iter().flat_map(Frame::payload).collect();
+    let writer = std::thread::spawn(move || input.write_all(&bytes));
+    let output = ffmpeg.wait_with_output().expect("its output");
+    writer
+        .join()
+        .expect("a thread")
+        .expect("it reads everything");
+    assert!(output.status.success(), "ffmpeg decodes it");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let pictures = text.lines().filter(|line| !line.starts_with('#'));
+    pictures.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_profile_is_passed_on_whole_and_can_be_decoded_from_any_key_frame() {
+    let server = server();
+    // The mount, its codec, the beginning of its type, the parameter sets of a key frame.
+    let mounts: [(_, _, _, &[u8]); 6] = [
+        ("baseline", Codec::H264, "avc1.42", &[7, 8]),
+        ("h264", Codec::H264, "avc1.", &[7, 8]),
+        ("oob", Codec::H264, "avc1.", &[7, 8]),
+        ("bframes", Codec::H264, "avc1.4d", &[7, 8]),
+        ("open", Codec::H264, "avc1.64", &[7, 8]),
+        ("h265", Codec::H265, "hev1.1.", &[32, 33, 34]),
+    ];
+    for (mount, codec, kind, sets) in mounts {
+        let watched = Watched::with(&server.url(mount), "jpeg = { width = 306 }");
+        let mut viewer = Viewer::new(&watched);
+        let frames = viewer.frames(40).await;
+        assert!(frames[0].key, "{mount}");
+        let groups: BTreeSet<u32> = frames.iter().map(|frame| frame.group).collect();
+        assert!(groups.len() >= 2, "{mount}: {groups:?}");
+        for (before, after) in frames.iter().zip(&frames[1..]) {
+            assert_eq!(after.sequence, before.sequence + 1, "{mount}");
+            assert_eq!(after.key, after.group != before.group, "{mount}");
+        }
+        for frame in &frames {
+            assert_eq!(frame.codec, codec, "{mount}");
+            let has_sets = sets.iter().all(|set| units(frame).contains(set));
+            assert!(has_sets || !frame.key, "{mount}: {:?}", units(frame));
+        }
+        let listed = watched.camera.streams();
+        let codec_string = listed[0].codec_string.as_deref().unwrap_or_default();
+        assert!(codec_string.starts_with(kind), "{mount}: {codec_string}");
+        assert_eq!(listed[0].size, Some((320, 240)), "{mount}");
+        // An encoder with B-frames has sent pictures that are shown before others that are missing.
+        assert!(decoded(&frames).len() >= 38, "{mount}");
+        let second = frames
+            .iter()
+            .rposition(|frame| frame.key)
+            .expect("a key frame");
+        let rest = &frames[second..];
+        assert!(decoded(rest).len() + 2 >= rest.len(), "{mount}");
+        assert!(
+            ffmpegs("min(iw,306)").is_empty(),
+            "{mount}: it is not transcoded"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_newcomer_to_a_long_group_gets_it_from_its_key_frame() {
+    let server = server();
+    let watched = Watched::new(&server.url("long"));
+    let mut first = Viewer::new(&watched);
+    let seen = first.frames(30).await;
+    let mut newcomer = Viewer::new(&watched);
+    let got = newcomer.frames(30).await;
+    assert!(got[0].key);
+    let sequences = |frames: &[Frame]| frames.iter().map(|frame| frame.sequence).collect();
+    let (seen, got): (Vec<u32>, Vec<u32>) = (sequences(&seen), sequences(&got));
+    assert_eq!(seen, got);
+}
+
+#[tokio::test]
+async fn a_change_of_size_is_a_key_frame_with_the_discontinuity_flag() {
+    let server = server();
+    let watched = Watched::new(&server.url("resize"));
+    let mut viewer = Viewer::new(&watched);
+    let first = viewer.next().await;
+    let small = loop {
+        let frame = viewer.next().await;
+        if frame.key && frame.size != first.size {
+            break frame;
+        }
+        assert!(!frame.discontinuity);
+    };
+    assert!(small.discontinuity);
+    assert_ne!(small.size, first.size);
+    let mut frames = vec![small];
+    frames.extend(viewer.frames(10).await);
+    assert_eq!(decoded(&frames).len(), frames.len());
+    assert_eq!(watched.camera.streams()[0].size, frames[0].size);
+}
+
+#[tokio::test]
+async fn a_restarted_camera_continues_with_a_key_frame_and_the_flag() {
+    let mut server = server();
+    let watched = Watched::new(&server.url("h264"));
+    let mut viewer = Viewer::new(&watched);
+    viewer.frames(3).await;
+    server.kill();
+    server.restart();
+    let next = loop {
+        let frame = viewer.next().await;
+        if frame.discontinuity {
+            break frame;
+        }
+    };
+    assert!(next.key);
+    let mut frames = vec![next];
+    frames.extend(viewer.frames(10).await);
+    assert_eq!(decoded(&frames).len(), frames.len());
+}

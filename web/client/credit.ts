@@ -41,8 +41,10 @@ const DEFAULT_FPS = 25;
 const RATE_WINDOW = 1_000;
 /** How long native video may play before its credit is returned; s. */
 const BATCH_SECONDS = 0.4;
-/** Credit for units that arrive in a burst. */
-const BURST = 4;
+/** Credit for units that arrive in a burst: this part of a second, within these limits. */
+const BURST_SECONDS = 0.25;
+const MIN_BURST = 2;
+const MAX_BURST = 4;
 
 export class Credit {
   #accounts = new Map<string, Account>();
@@ -149,8 +151,10 @@ export class Credit {
       return { target, batch: this.#roundTrip > LONG_ROUND_TRIP ? 1 : target };
     }
     const batch = Math.max(2, Math.ceil(fps * BATCH_SECONDS));
+    // The rate falls with that of a slow decoder, so fewer units wait for it.
+    const burst = Math.min(MAX_BURST, Math.max(MIN_BURST, Math.ceil(fps * BURST_SECONDS)));
     const inTransit = Math.ceil((fps * this.#roundTrip) / 1000);
-    const target = Math.min(MAX_NATIVE_CREDIT, Math.max(MIN_NATIVE_CREDIT, inTransit + batch + BURST));
+    const target = Math.min(MAX_NATIVE_CREDIT, Math.max(MIN_NATIVE_CREDIT, inTransit + batch + burst));
     return { target, batch: Math.min(batch, target >> 1) };
   }
 }

@@ -19,8 +19,8 @@ export interface DecoderEvents {
 
 /** The number of pictures that a decoder may hold back before its first output. */
 const MAX_DELAY = 16;
-/** The units that wait in a decoder, in addition to those it always holds back, before it takes no more. */
-const MAX_WAITING = 8;
+/** The units that wait in a decoder or its queue, in addition to those it always holds back, before it takes no more. */
+const MAX_WAITING = 4;
 /** A decoder that has output nothing for this long, in ms, and since this many units, is silent. */
 const SILENCE_LIMIT = 2_000;
 const SILENT_UNITS = 8;
@@ -127,6 +127,7 @@ export class NativeDecoder {
         if (decoder === this.#decoder) this.#fail('error');
       },
     });
+    if ('ondequeue' in decoder) decoder.ondequeue = () => this.#take();
     return decoder;
   }
 
@@ -134,14 +135,17 @@ export class NativeDecoder {
     this.#worked = true;
     this.#unitsSinceOutput = 0;
     this.#pending = Math.max(0, this.#pending - 1);
-    this.#delay = Math.min(this.#delay, this.#pending);
+    // Units in the queue are not held back, they wait for their turn. Not every browser counts them.
+    const heldBack = Math.max(0, this.#pending - (this.#decoder?.decodeQueueSize ?? 0));
+    this.#delay = Math.min(this.#delay, heldBack);
     this.#events.picture(picture, picture.timestamp + (this.#start ?? 0));
     this.#take();
   }
 
   /** Counts as taken what waits, unless too much is in the decoder. */
   #take(): void {
-    const allowed = Math.max(0, this.#pending - this.#delay - MAX_WAITING);
+    const queued = this.#decoder && 'ondequeue' in this.#decoder ? this.#decoder.decodeQueueSize : 0;
+    const allowed = Math.max(0, Math.max(this.#pending - this.#delay, queued) - MAX_WAITING);
     while (this.#waiting > allowed) {
       this.#waiting -= 1;
       this.#events.taken();

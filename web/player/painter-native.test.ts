@@ -98,6 +98,19 @@ describe('playing', () => {
     expect(rig.returned).toBeGreaterThan(before);
   });
 
+  test('withholds credit while units wait in the queue, also before the first picture', async () => {
+    rig.video.stuck = true;
+    rig.play(8);
+    await settle();
+    const before = rig.returned;
+    for (let mark = 9; mark < 20; mark++) rig.delta(mark);
+    await settle();
+    expect(rig.returned).toBe(before);
+    rig.video.decoder.dequeue();
+    await settle();
+    expect(rig.returned).toBeGreaterThan(before + 8);
+  });
+
   test('a discontinuity or another type configures the decoder again', () => {
     rig.key(1);
     rig.key(2, { group: 2 });

@@ -46,6 +46,8 @@ export class FakeDecoder implements Decoder {
   readonly chunks: Chunk[] = [];
   readonly #init: VideoDecoderInit;
   readonly #outputs: FakeVideoFrame[];
+  decodeQueueSize = 0;
+  ondequeue: ((event: Event) => void) | null = null;
   /** Units that have not come out yet. */
   #inside: Chunk[] = [];
 
@@ -68,12 +70,22 @@ export class FakeDecoder implements Decoder {
     if (this.state !== 'configured') throw new Error('not configured');
     const unit = chunk as unknown as Chunk;
     this.chunks.push(unit);
+    if (this.video.stuck) {
+      this.decodeQueueSize += 1;
+      return;
+    }
     this.#inside.push(unit);
     if (!this.video.paused) this.output();
   }
 
   close(): void {
     this.state = 'closed';
+  }
+
+  /** Takes the units in the queue. */
+  dequeue(): void {
+    this.decodeQueueSize = 0;
+    this.ondequeue?.(new Event('dequeue'));
   }
 
   /** Outputs all pictures but those that the decoder holds back. */
@@ -95,6 +107,8 @@ export class FakeVideo implements VideoPlatform {
   maxDecoders = 64;
   /** Whether decoders take units without output. */
   paused = false;
+  /** Whether units stay in the queue in front of the decoder. */
+  stuck = false;
   /** How many pictures decoders hold back. */
   delay = 0;
   readonly decoders: FakeDecoder[] = [];

@@ -1,6 +1,9 @@
 // The video decoders of a browser (WebCodecs), as the painter uses them. Passed in, so that tests need no browser.
 
-export type Decoder = Pick<VideoDecoder, 'configure' | 'decode' | 'close' | 'state'>;
+export type Decoder = Pick<VideoDecoder, 'configure' | 'decode' | 'close' | 'state' | 'decodeQueueSize'> & {
+  /** Older browsers do not have this event. */
+  ondequeue?: ((event: Event) => void) | null;
+};
 
 export interface VideoPlatform {
   /** The maximum number of decoders. Cameras beyond it get JPEG. */

@@ -259,7 +259,10 @@ impl Ffmpeg {
         if failure.reason == "ffmpeg ended" {
             return Err(Failure::new(FailureKind::Ended, "the stream ended"));
         }
-        Err(failure)
+        Err(match input {
+            Input::Loop(path) | Input::Local(path) => ffmpeg::name_file(failure, path),
+            Input::Url { .. } | Input::Lavfi(_) => failure,
+        })
     }
 }
 

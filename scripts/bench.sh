@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Benchmarks: compares the hub, the bare loop and go2rtc in one run.
+# Benchmarks: compares the hub, the bare loop and go2rtc in one run. `--only native` compares H.264
+# through the wall and through go2rtc's MSE.
 # `ARGS="--write docs/benchmarks.md"` writes the tables and the plot; `--help` lists all options.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"

@@ -4,7 +4,7 @@
 
 use crate::load::Load;
 use crate::runs::{TIMEOUT, Times};
-use crate::scenario::{Scenario, Sink};
+use crate::scenario::{Media, Scenario, Sink};
 use crate::server::{self, Programs};
 use crate::tally::Tally;
 use ocelli_testkit::feed::Feed;
@@ -81,7 +81,7 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
     };
     let seen = count(&mut [&mut first], [hub.pid()], times)?;
     let bytes = seen.bytes(0) / seen.frames(0).max(1) as usize;
-    let floor = server::floor(&bare_loop(bytes))?;
+    let floor = server::floor(&bare_loop(bytes), None)?;
     let mut bare = Load::new()?;
     bare.add(floor.addr(), Sink::Floor, VIEWERS, 1)?;
     bare.until_started(TIMEOUT)?;
@@ -126,8 +126,9 @@ fn bare_loop(bytes: usize) -> Scenario {
         name: "floor",
         title: "",
         aim: TARGET_RATIO,
+        credit_aim: None,
         viewers: VIEWERS,
-        feed: Feed {
+        media: Media::Jpeg(Feed {
             cameras: 1,
             fps: FPS,
             picture: Picture {
@@ -136,7 +137,7 @@ fn bare_loop(bytes: usize) -> Scenario {
                 bytes,
                 ..Picture::default()
             },
-        },
+        }),
     }
 }
 

@@ -3,8 +3,10 @@
 //!
 //! # Layout
 //! - `floor`: the bare loop, which is this program in a separate process.
-//! - `scenario`: the number of viewers and cameras, and the transport.
+//! - `scenario`: the number of viewers and cameras, and the transport. `cameras`: the cameras.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
+//! - `native`: a wall of H.264 cameras, compared with JPEG and go2rtc. `click`: the time to its
+//!   picture.
 //! - `devices`: devices that push to the hub.
 //! - `jsmpeg`: forwarding MPEG-1, compared with the bare loop.
 //! - `telemetry`: samples per second, compared with a bare line reader. `batches`: their latency to
@@ -20,11 +22,14 @@
 
 mod attack;
 mod batches;
+mod cameras;
+mod click;
 mod devices;
 mod floor;
 mod journal;
 mod jsmpeg;
 mod load;
+mod native;
 mod plot;
 mod renditions;
 mod report;
@@ -38,29 +43,35 @@ mod telemetry;
 mod viewer;
 
 use attack::Attack;
+use cameras::Recordings;
 use clap::{Args, Parser, Subcommand};
 use devices::DEVICES;
+use native::Transport;
 use ocelli_testkit::Result;
 use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
+use ocelli_testkit::video::{Recording, Video};
 use renditions::RENDITIONS;
 use report::Report;
 use runs::{Sample, Times};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use scenario::{SCENARIOS, Scenario, Sink};
+use scenario::{Media, NATIVE_CREDIT, SCENARIOS, Scenario, Sink};
 use server::Programs;
 use soak::Soak;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The runs that are not scenarios.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     "memory",
     "slow",
     "start",
     "jsmpeg",
     "renditions",
+    "native",
+    "click",
     "devices",
     "telemetry",
 ];
@@ -82,7 +93,7 @@ struct Arguments {
     /// Repetitions of each run
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these runs, separated by commas: 1x50, 20x100, 100x500, 600x600, 1x2000, memory, slow, start, jsmpeg, renditions, devices, telemetry
+    /// Only these runs, separated by commas: 1x50, 20x100, 100x500, 600x600, 1x2000, native-1x50, native-16x64, memory, slow, start, jsmpeg, renditions, native, click, devices, telemetry
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// go2rtc's binary, for comparison
@@ -101,6 +112,9 @@ enum Command {
     /// The bare loop (started by the benchmark itself)
     #[command(hide = true)]
     Floor(FloorArguments),
+    /// The bare loop with a recording (started by the benchmark itself)
+    #[command(hide = true)]
+    VideoFloor(VideoFloorArguments),
     /// Attacks a hub while a wall must stay live (started by `make attack`)
     #[command(hide = true)]
     Attack(Attack),
@@ -122,6 +136,14 @@ struct FloorArguments {
     bytes: usize,
 }
 
+#[derive(Args)]
+struct VideoFloorArguments {
+    cameras: usize,
+    viewers: usize,
+    fps: u32,
+    file: PathBuf,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
@@ -138,6 +160,9 @@ fn main() -> ExitCode {
             },
             floor.viewers,
         ),
+        Some(Command::VideoFloor(floor)) => {
+            floor::run_video(floor.cameras, floor.viewers, floor.fps, &floor.file)
+        }
         Some(Command::Lines) => telemetry::bare(),
         Some(Command::Attack(attack)) => {
             programs(&arguments).and_then(|programs| attack::run(attack, &programs.ok_or(NO_HUB)?))
@@ -189,9 +214,10 @@ fn measure(arguments: &Arguments) -> Result<()> {
     };
     let mut report = Report::new(arguments.rounds, times.counted);
     report.begin_speed();
+    let mut recordings = Recordings::default();
     for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.name)) {
         // This process holds the sockets of the cameras and of the viewers.
-        let needed = (scenario.viewers + scenario.feed.cameras + 200) as u64;
+        let needed = (scenario.viewers + scenario.media.cameras() + 200) as u64;
         if descriptors.is_some_and(|allowed| allowed < needed) {
             eprintln!(
                 "{}: skipped, because it needs {needed} open files and `ulimit -Hn` allows fewer",
@@ -199,11 +225,20 @@ fn measure(arguments: &Arguments) -> Result<()> {
             );
             continue;
         }
-        let rows = speed(scenario, programs.as_ref(), arguments, times)?;
+        let recording = recordings.of(&scenario.media)?;
+        let recording = recording.as_ref();
+        let rows = speed(scenario, recording, programs.as_ref(), arguments, times)?;
         report.speed(scenario, &rows);
     }
     if let Some(programs) = &programs {
-        others(programs, &wanted, arguments.rounds, times, &mut report)?;
+        others(
+            programs,
+            &wanted,
+            arguments.rounds,
+            times,
+            &mut recordings,
+            &mut report,
+        )?;
     }
     if arguments.short {
         let (text, good) = report.ratios();
@@ -226,12 +261,16 @@ fn measure(arguments: &Arguments) -> Result<()> {
 /// All transports of one scenario, interleaved.
 fn speed(
     scenario: &Scenario,
+    recording: Option<&Arc<Recording>>,
     programs: Option<&Programs>,
     arguments: &Arguments,
     times: Times,
 ) -> Result<Vec<(Sink, Vec<Sample>)>> {
     let mut sinks = vec![Sink::Floor];
-    if let Some(programs) = programs {
+    if let (Some(_), Media::H264 { .. }) = (programs, scenario.media) {
+        let credit = NATIVE_CREDIT;
+        sinks.push(Sink::Native { credit });
+    } else if let Some(programs) = programs {
         sinks.extend([Sink::Plain, Sink::V2 { credit: 2 }, Sink::Mjpeg]);
         if programs.go2rtc.is_some() && !arguments.short {
             sinks.push(Sink::Go2rtc);
@@ -247,7 +286,7 @@ fn speed(
             let (name, rounds) = (scenario.name, arguments.rounds);
             eprintln!("{name}: {}, {round} of {rounds}", sink.name());
             let programs = programs.unwrap_or(&nothing);
-            samples.push(runs::speed(scenario, *sink, programs, times)?);
+            samples.push(runs::speed(scenario, recording, *sink, programs, times)?);
         }
     }
     Ok(rows)
@@ -259,6 +298,7 @@ fn others(
     wanted: &impl Fn(&str) -> bool,
     rounds: usize,
     times: Times,
+    recordings: &mut Recordings,
     report: &mut Report,
 ) -> Result<()> {
     let counted = times.counted;
@@ -336,6 +376,31 @@ fn others(
             rows.push((rendition, sample));
         }
         report.renditions(&rows);
+    }
+    if wanted("native") {
+        let recording = recordings.get(Video::HD)?;
+        let available = native::TRANSPORTS
+            .into_iter()
+            .filter(|transport| *transport != Transport::Mse || programs.go2rtc.is_some());
+        let mut rows: Vec<_> = available.map(|transport| (transport, Vec::new())).collect();
+        for round in 1..=rounds {
+            for (transport, samples) in &mut rows {
+                eprintln!("native: {}, {round} of {rounds}", transport.name());
+                // Whole groups.
+                let counted = counted * 2;
+                samples.push(native::measure(*transport, &recording, programs, counted)?);
+            }
+        }
+        report.section(&native::section(&rows));
+    }
+    if wanted("click") {
+        let mut samples = Vec::new();
+        for video in click::VIDEOS {
+            let recording = recordings.get(video)?;
+            eprintln!("click: {} pictures per group", video.group);
+            samples.push(click::measure(&recording, programs)?);
+        }
+        report.section(&click::section(&samples));
     }
     if wanted("devices") {
         let mut rows = Vec::new();

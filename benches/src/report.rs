@@ -54,6 +54,11 @@ impl Report {
         self.text.push('\n');
     }
 
+    /// Appends a section that is already formatted.
+    pub fn section(&mut self, section: &str) {
+        self.text += section;
+    }
+
     pub fn begin_speed(&mut self) {
         self.line("\n### CPU per delivered frame, and latency\n");
         self.line(
@@ -69,8 +74,11 @@ impl Report {
     pub fn speed(&mut self, scenario: &Scenario, rows: &[(Sink, Vec<Sample>)]) {
         let floor = rows.iter().find(|(sink, _)| *sink == Sink::Floor);
         let floor = floor.and_then(|(_, samples)| median_by(samples, |sample| sample.cpu));
+        let credit = scenario
+            .credit_aim
+            .map_or(String::new(), |aim| format!(", with credit {aim} ×"));
         self.line(&format!(
-            "**{}** (target: at most {} × the floor, p99 under 1 ms)\n",
+            "**{}** (target: at most {} × the floor{credit}, p99 under 1 ms)\n",
             scenario.title, scenario.aim
         ));
         self.line("| transport | CPU, µs per frame | × floor | delivered | latency from | p50, ms | p99, ms | max, ms |");

@@ -1,13 +1,16 @@
 //! The runs: each starts the processes, waits, and takes the measurements.
 
+use crate::cameras::Cameras;
 use crate::load::{Load, Slow};
-use crate::scenario::{Scenario, Sink};
-use crate::server::{Programs, Server};
+use crate::scenario::{Media, Scenario, Sink};
+use crate::server::{self, Programs, Server};
 use crate::tally::Spread;
 use crate::viewer::Viewer;
 use ocelli_testkit::Result;
-use ocelli_testkit::feed::{Cameras, Feed};
+use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
+use ocelli_testkit::video::Recording;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Timeout that is long enough to connect a hundred cameras.
@@ -19,12 +22,13 @@ const fn one_camera(fps: u32, picture: Picture) -> Scenario {
         name: "one",
         title: "one camera",
         aim: 1.0,
+        credit_aim: None,
         viewers: 1,
-        feed: Feed {
+        media: Media::Jpeg(Feed {
             cameras: 1,
             fps,
             picture,
-        },
+        }),
     }
 }
 
@@ -48,18 +52,29 @@ pub struct Sample {
     pub received: Option<Spread>,
 }
 
-/// Measures CPU, latency and completeness of one transport, or of the floor.
-pub fn speed(scenario: &Scenario, sink: Sink, programs: &Programs, times: Times) -> Result<Sample> {
-    let cameras = (sink != Sink::Floor).then(|| Cameras::start(scenario.feed));
+/// Measures CPU, latency and completeness of one transport, or of the floor. Cameras of H.264 send
+/// this recording.
+pub fn speed(
+    scenario: &Scenario,
+    recording: Option<&Arc<Recording>>,
+    sink: Sink,
+    programs: &Programs,
+    times: Times,
+) -> Result<Sample> {
+    let media = &scenario.media;
+    let cameras = (sink != Sink::Floor).then(|| Cameras::start(media, recording));
     let cameras = cameras.transpose()?;
-    let server = Server::start(programs, sink, scenario, cameras.as_ref())?;
+    let server = match &cameras {
+        Some(cameras) => Server::start(programs, sink, &cameras.sources(media.cameras()))?,
+        None => Server::Hub(server::floor(scenario, recording.map(|own| own.file()))?),
+    };
     let mut load = Load::new()?;
-    load.add(server.addr(), sink, scenario.viewers, scenario.feed.cameras)?;
+    load.add(server.addr(), sink, scenario.viewers, media.cameras())?;
     load.until_started(TIMEOUT)?;
     load.read_for(times.warm_up)?;
     load.tally.counting = true;
     let before = server.cpu_time();
-    load.read_for(times.counted)?;
+    load.read_for(media.whole_groups(times.counted))?;
     let used = server.cpu_time().saturating_sub(before);
     let tally = &mut load.tally;
     let frames = tally.frames.max(1) as f64;
@@ -85,8 +100,8 @@ pub const MEMORY_MORE: usize = 400;
 /// Measures the hub's memory with few viewers of one camera, and with many.
 pub fn memory(sink: Sink, programs: &Programs, times: Times) -> Result<Memory> {
     let scenario = one_camera(8, Picture::QVGA);
-    let cameras = Cameras::start(scenario.feed)?;
-    let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
+    let cameras = Cameras::start(&scenario.media, None)?;
+    let server = Server::start(programs, sink, &cameras.sources(1))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, MEMORY_FEW, 1)?;
     load.until_started(TIMEOUT)?;
@@ -126,8 +141,8 @@ pub const SLOW: Slow = Slow {
 /// Measures ten viewers at 50 kB/s next to five fast ones, on a camera of 400 kB/s.
 pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample> {
     let scenario = one_camera(15, Picture::VGA);
-    let cameras = Cameras::start(scenario.feed)?;
-    let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
+    let cameras = Cameras::start(&scenario.media, None)?;
+    let server = Server::start(programs, sink, &cameras.sources(1))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, FAST_VIEWERS, 1)?;
     load.until_started(TIMEOUT)?;
@@ -164,8 +179,8 @@ pub const STOPPED_VIEWERS: usize = 100;
 /// Measures a hundred viewers that stop reading completely, next to five fast ones.
 pub fn stopped(sink: Sink, programs: &Programs, times: Times) -> Result<StoppedSample> {
     let scenario = one_camera(15, Picture::VGA);
-    let cameras = Cameras::start(scenario.feed)?;
-    let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
+    let cameras = Cameras::start(&scenario.media, None)?;
+    let server = Server::start(programs, sink, &cameras.sources(1))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, FAST_VIEWERS, 1)?;
     load.until_started(TIMEOUT)?;

@@ -1,11 +1,10 @@
 //! The measured processes: the hub, the bare loop and go2rtc.
 
-use crate::scenario::{Scenario, Sink};
-use ocelli_testkit::feed::Cameras;
+use crate::scenario::{Media, Scenario, Sink};
 use ocelli_testkit::{Hub, HubBuilder, Result, cpu_time, resident_bytes};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,20 +29,11 @@ pub enum Server {
 }
 
 impl Server {
-    /// Starts the server for this sink with these cameras. The floor needs no cameras.
-    pub fn start(
-        programs: &Programs,
-        sink: Sink,
-        scenario: &Scenario,
-        cameras: Option<&Cameras>,
-    ) -> Result<Self> {
-        let sources = cameras.map_or(Vec::new(), |cameras| cameras.sources(scenario.feed.cameras));
+    /// Starts the server for this sink with these sources.
+    pub fn start(programs: &Programs, sink: Sink, sources: &[String]) -> Result<Self> {
         match sink {
-            Sink::Floor => floor(scenario).map(Self::Hub),
-            Sink::Go2rtc => go2rtc(programs, &sources),
-            Sink::Plain | Sink::V2 { .. } | Sink::Mjpeg | Sink::Jsmpeg => {
-                hub(programs, |builder| builder.args(sources)).map(Self::Hub)
-            }
+            Sink::Go2rtc => go2rtc(programs, sources, "api, http, mjpeg, streams"),
+            _ => hub(programs, |builder| builder.args(sources)).map(Self::Hub),
         }
     }
 
@@ -112,25 +102,34 @@ fn start(builder: HubBuilder) -> Result<Hub> {
     })
 }
 
-/// Starts the bare loop, which is this program in a separate process.
-pub fn floor(scenario: &Scenario) -> Result<Hub> {
-    let arguments = [
-        scenario.feed.cameras,
-        scenario.viewers,
-        scenario.feed.fps as usize,
-        usize::from(scenario.feed.picture.width),
-        usize::from(scenario.feed.picture.height),
-        scenario.feed.picture.bytes,
-    ];
-    start(
-        HubBuilder::new(std::env::current_exe()?)
-            .arg("floor")
-            .args(arguments.map(|number| number.to_string())),
-    )
+/// Starts the bare loop, which is this program in a separate process. It needs the recording's file
+/// for H.264.
+pub fn floor(scenario: &Scenario, recording: Option<&Path>) -> Result<Hub> {
+    let (cameras, viewers) = (scenario.media.cameras(), scenario.viewers);
+    let builder = HubBuilder::new(std::env::current_exe()?);
+    let arguments = |numbers: &[usize]| -> Vec<String> {
+        numbers.iter().map(|number| number.to_string()).collect()
+    };
+    start(match (scenario.media, recording) {
+        (Media::Jpeg(feed), _) => builder.arg("floor").args(arguments(&[
+            cameras,
+            viewers,
+            feed.fps as usize,
+            usize::from(feed.picture.width),
+            usize::from(feed.picture.height),
+            feed.picture.bytes,
+        ])),
+        (Media::H264 { video, .. }, Some(file)) => builder
+            .arg("video-floor")
+            .args(arguments(&[cameras, viewers, video.fps as usize]))
+            .arg(file),
+        (Media::H264 { .. }, None) => return Err("the floor needs a recording".into()),
+    })
 }
 
-/// Starts go2rtc with these sources, and with only the modules that the benchmark needs.
-fn go2rtc(programs: &Programs, sources: &[String]) -> Result<Server> {
+/// Starts go2rtc with these sources, and with only the modules that the benchmark needs. Its own
+/// RTSP server, which would listen on all addresses, is off.
+pub fn go2rtc(programs: &Programs, sources: &[String], modules: &str) -> Result<Server> {
     let program = programs
         .go2rtc
         .as_ref()
@@ -138,8 +137,8 @@ fn go2rtc(programs: &Programs, sources: &[String]) -> Result<Server> {
     // go2rtc does not print its port, so a free one is chosen here.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut text = format!(
-        "app:\n  modules: [api, http, mjpeg, streams]\napi:\n  listen: \"{address}\"\nlog:\n  \
-         level: error\nstreams:\n"
+        "app:\n  modules: [{modules}]\napi:\n  listen: \"{address}\"\nrtsp:\n  listen: \"\"\n\
+         log:\n  level: error\nstreams:\n"
     );
     for source in sources {
         let (id, url) = source.split_once('=').ok_or("a source without an id")?;

@@ -1,10 +1,10 @@
 //! One viewer with minimal cost: it checks each frame and discards it.
 
-use crate::scenario::Sink;
+use crate::scenario::{NATIVE_BATCH, Sink};
 use crate::tally::Tally;
 use ocelli_testkit::feed::read_head;
 use ocelli_testkit::wire::{self, Header};
-use ocelli_testkit::{Result, jpeg};
+use ocelli_testkit::{Result, jpeg, video};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,21 +14,33 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Sink {
+    fn is_native(self) -> bool {
+        matches!(self, Self::Native { .. })
+    }
+
     fn is_multipart(self) -> bool {
         matches!(self, Self::Mjpeg | Self::Go2rtc)
+    }
+
+    /// The credit that is outstanding in `ocelli.v2`.
+    fn credit(self) -> Option<u32> {
+        match self {
+            Self::V2 { credit } | Self::Native { credit } => Some(credit),
+            _ => None,
+        }
     }
 
     fn request(self, address: SocketAddr, camera: usize) -> String {
         let path = match self {
             Self::Floor => format!("/floor/{camera}"),
-            Self::Plain | Self::V2 { .. } => "/ws/cameras".into(),
+            Self::Plain | Self::V2 { .. } | Self::Native { .. } => "/ws/cameras".into(),
             Self::Mjpeg => format!("/live/live/cam{camera}/mjpeg"),
             Self::Go2rtc => format!("/api/stream.mjpeg?src=cam{camera}"),
             Self::Jsmpeg => format!("/live/jsmpeg?app=live&room=cam{camera}"),
         };
-        let more = match self {
-            Self::V2 { .. } => "Sec-WebSocket-Protocol: ocelli.v2\r\n",
-            _ => "",
+        let more = match self.credit() {
+            Some(_) => "Sec-WebSocket-Protocol: ocelli.v2\r\n",
+            None => "",
         };
         match self.is_multipart() {
             true => format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n"),
@@ -49,6 +61,8 @@ pub struct Viewer {
     pending: Vec<u8>,
     chunks: Option<Chunks>,
     last: Option<u64>,
+    /// Credit of frames that were read, not yet returned.
+    owed: u32,
 }
 
 impl Viewer {
@@ -78,6 +92,7 @@ impl Viewer {
             pending: Vec::new(),
             chunks: None,
             last: None,
+            owed: 0,
         })
     }
 
@@ -94,9 +109,7 @@ impl Viewer {
             return Err(format!("{} was answered with {status:?}", self.sink.name()).into());
         }
         let head = head.to_ascii_lowercase();
-        if matches!(self.sink, Sink::V2 { .. })
-            && !head.contains("sec-websocket-protocol: ocelli.v2")
-        {
+        if self.sink.credit().is_some() && !head.contains("sec-websocket-protocol: ocelli.v2") {
             return Err("the server did not accept ocelli.v2".into());
         }
         if self.sink.is_multipart() && head.contains("transfer-encoding: chunked") {
@@ -108,6 +121,11 @@ impl Viewer {
             Sink::V2 { credit } => {
                 self.say(&format!(
                     r#"{{"cmd":"subscribe","cameras":["{id}"],"credit":{credit}}}"#
+                ))?;
+            }
+            Sink::Native { credit } => {
+                self.say(&format!(
+                    r#"{{"cmd":"subscribe","cameras":["{id}"],"credit":{credit},"codecs":["h264"]}}"#
                 ))?;
             }
             Sink::Floor | Sink::Mjpeg | Sink::Go2rtc | Sink::Jsmpeg => {}
@@ -208,7 +226,7 @@ impl Viewer {
         };
         match header.first {
             0x82 => self.binary(payload, tally)?,
-            0x81 if matches!(self.sink, Sink::V2 { .. }) => {}
+            0x81 if self.sink.credit().is_some() => {}
             0x89 => self.send(0x8A, payload)?,
             0x8A => {}
             first => {
@@ -225,12 +243,17 @@ impl Viewer {
         }
         let mut received = None;
         let mut rest = message;
-        if matches!(self.sink, Sink::V2 { .. }) {
+        if self.sink.credit().is_some() {
             let (header, plain) = message
                 .split_at_checked(28)
                 .ok_or("a message without its header")?;
-            if header[..3] != [2, 1, 1] {
-                return Err(format!("not a JPEG frame: {:?}", &header[..4]).into());
+            let codec = if self.sink.is_native() { 2 } else { 1 };
+            if header[..3] != [2, 1, codec] {
+                let wanted = self.sink.name();
+                return Err(format!("not a frame of {wanted}: {:?}", &header[..4]).into());
+            }
+            if !self.started && header[3] & 1 == 0 {
+                return Err("the first frame is not a key frame".into());
             }
             received = Some(u64::from_be_bytes(header[20..28].try_into()?));
             rest = plain;
@@ -247,8 +270,25 @@ impl Viewer {
             .into());
         }
         self.frame(&rest[1 + id.len()..], received, tally)?;
-        if received.is_some() {
-            self.say(&format!(r#"{{"cmd":"credit","add":{{"{}":1}}}}"#, self.id))?;
+        self.return_credit()
+    }
+
+    /// Returns credit for a frame, in batches as browsers do for native video.
+    fn return_credit(&mut self) -> Result<()> {
+        let Some(credit) = self.sink.credit() else {
+            return Ok(());
+        };
+        let batch = match self.sink {
+            Sink::Native { .. } => NATIVE_BATCH,
+            _ => credit.div_ceil(2),
+        };
+        self.owed += 1;
+        if self.owed >= batch {
+            let owed = std::mem::take(&mut self.owed);
+            self.say(&format!(
+                r#"{{"cmd":"credit","add":{{"{}":{owed}}}}}"#,
+                self.id
+            ))?;
         }
         Ok(())
     }
@@ -268,9 +308,10 @@ impl Viewer {
     }
 
     /// Processes a complete frame.
-    fn frame(&mut self, jpeg: &[u8], received: Option<u64>, tally: &mut Tally) -> Result<()> {
+    fn frame(&mut self, bytes: &[u8], received: Option<u64>, tally: &mut Tally) -> Result<()> {
         let now = jpeg::now_micros();
-        let stamp = jpeg::stamp(jpeg).ok_or("a frame differs from the one that was sent")?;
+        let stamp = jpeg::stamp(bytes).or_else(|| video::stamp(bytes));
+        let stamp = stamp.ok_or("a frame differs from the one that was sent")?;
         let skipped = match self.last.replace(stamp.sequence) {
             Some(last) if stamp.sequence <= last => {
                 return Err("a frame is older than the previous one".into());

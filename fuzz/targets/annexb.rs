@@ -1,4 +1,4 @@
-//! H.264 and H.265: surveying an access unit never panics, and a raw stream gives the same
+//! H.264 and H.265: an access unit is split before its first slice without a panic, and a raw stream gives the same
 //! units however it is split, in order and without gaps.
 #![no_main]
 
@@ -9,10 +9,12 @@ use ocelli_media::annexb::{self, Splitter};
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let codec = if input.0 { Codec::H264 } else { Codec::H265 };
     let (cut, bytes) = (usize::from(input.1) + 1, input.2);
-    let survey = annexb::survey(codec, bytes);
-    let sets = annexb::parameter_sets(codec, bytes);
-    assert!(!survey.parameters || !sets.is_empty());
-    assert!(annexb::sequence_parameter_sets(codec, bytes).all(|set| set.len() <= bytes.len()));
+    let _ = annexb::is_key(codec, bytes);
+    let mut sets = annexb::all_parameter_sets(codec, bytes);
+    assert!(sets.all(|set| annexb::is_parameter_set(codec, set)));
+    let rest = annexb::from_first_slice(codec, bytes);
+    assert!(bytes.ends_with(rest));
+    assert_eq!(annexb::has_slice(codec, bytes), !rest.is_empty());
     let whole = units(codec, &[bytes]);
     assert_eq!(whole, units(codec, &bytes.chunks(cut).collect::<Vec<_>>()));
     assert!(bytes.starts_with(&whole.concat()));

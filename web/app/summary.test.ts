@@ -4,7 +4,13 @@ import type { Camera, CameraState } from '../client/events.ts';
 import { notice, summary } from './summary.ts';
 
 const cameras = (...states: CameraState[]): Camera[] =>
-  states.map((state, index) => ({ id: `cam${index}`, name: `cam${index}`, state, codecs: ['jpeg'] }));
+  states.map((state, index) => ({
+    id: `cam${index}`,
+    name: `cam${index}`,
+    state,
+    codecs: ['jpeg'],
+    streams: [],
+  }));
 
 const summaryText = (list: Camera[], running: boolean, link: Link): string => {
   const { total, states } = summary(list, running, link) ?? { total: '', states: [] };

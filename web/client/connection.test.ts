@@ -24,9 +24,10 @@ beforeEach(() => {
 });
 
 const hello = (): void => platform.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
-const want = (...cameras: string[]): void => connection.setWanted(new Map(cameras.map((id) => [id, 'sub'])));
+const want = (...cameras: string[]): void =>
+  connection.setWanted(new Map(cameras.map((id) => [id, { stream: 'sub', codecs: [] }])));
 const wantStreams = (cameras: Record<string, StreamChoice>): void =>
-  connection.setWanted(new Map(Object.entries(cameras)));
+  connection.setWanted(new Map(Object.entries(cameras).map(([id, stream]) => [id, { stream, codecs: [] }])));
 const turn = (): Promise<void> => Promise.resolve();
 
 /** Receives hello and stays open long enough to count as stable. */

@@ -4,8 +4,8 @@
 import { backoffDelay } from './backoff.ts';
 import { ClockOffset } from './clock-offset.ts';
 import { Credit } from './credit.ts';
-import { parseEvent, type Command, type HubEvent, type StreamChoice } from './events.ts';
-import { decodeFrame, type Frame } from './frame.ts';
+import { parseEvent, type Command, type HubEvent, type Subscription } from './events.ts';
+import { decodeFrame, isNative, type Frame } from './frame.ts';
 import { coalesced } from './coalesced.ts';
 
 /** The part of a WebSocket that is used. */
@@ -56,9 +56,12 @@ export class Connection {
   readonly #platform: Platform;
   readonly #listener: Listener;
 
-  #wanted = new Map<string, StreamChoice>();
-  /** The current subscriptions. A camera that the hub refused is not included, and is subscribed when it appears. */
-  #subscribed = new Map<string, StreamChoice>();
+  #wanted = new Map<string, Subscription>();
+  /**
+   * The current subscriptions, in the form of `optionsOf`. A camera that the hub refused is not included, and is
+   * subscribed when it appears.
+   */
+  #subscribed = new Map<string, string>();
   #socket: Socket | undefined;
   #helloReceived = false;
   #stable = false;
@@ -101,12 +104,20 @@ export class Connection {
   }
 
   /** Sets the wanted cameras, replacing the previous set. Idempotent. */
-  setWanted(cameras: ReadonlyMap<string, StreamChoice>): void {
+  setWanted(cameras: ReadonlyMap<string, Subscription>): void {
     this.#wanted = new Map(cameras);
     this.#reconcile();
   }
 
-  /** Marks a delivered frame as painted or discarded, which returns its credit. */
+  /** Starts a camera's subscription over, so that the hub sends its newest group from the key frame on. */
+  restart(camera: string): void {
+    if (!this.#subscribed.has(camera)) return;
+    this.#forget(camera);
+    this.#send({ cmd: 'unsubscribe', cameras: [camera] });
+    this.#reconcile();
+  }
+
+  /** Marks a delivered frame as painted, taken by a decoder or discarded, which returns its credit. */
   finished(camera: string): void {
     this.#credit.finished(camera, this.#platform.now());
     this.#scheduleCredit();
@@ -137,7 +148,8 @@ export class Connection {
     this.#lastMessageAt = this.#platform.now();
     if (data instanceof ArrayBuffer) {
       const frame = decodeFrame(data);
-      if (frame && this.#credit.arrived(frame.camera, this.#lastMessageAt)) this.#listener.frame(frame);
+      if (frame && this.#credit.arrived(frame.camera, this.#lastMessageAt, isNative(frame.codec)))
+        this.#listener.frame(frame);
     } else if (typeof data === 'string') {
       const event = parseEvent(data);
       if (event) this.#handle(event);
@@ -165,8 +177,9 @@ export class Connection {
         break;
     }
     this.#listener.event(event);
-    // After the listener. A camera that appeared may have been refused before.
-    if (event.type === 'camera' && this.#wanted.has(event.camera.id)) this.#reconcile();
+    // After the listener, which may want cameras differently now. A camera that appeared may have been refused before.
+    if (event.type === 'hello' || (event.type === 'camera' && this.#wanted.has(event.camera.id)))
+      this.#reconcile();
   }
 
   #handleHello(): void {
@@ -180,7 +193,6 @@ export class Connection {
     this.#setLink('open');
     this.#pings = 0;
     this.#ping();
-    this.#reconcile();
   }
 
   /** Removes the state of a subscription that the hub has ended. */
@@ -196,20 +208,33 @@ export class Connection {
       removed.forEach((camera) => this.#forget(camera));
       this.#send({ cmd: 'unsubscribe', cameras: removed });
     }
-    for (const stream of ['sub', 'main'] as const) {
-      const added: string[] = [];
-      let credit = 1;
-      for (const [camera, wanted] of this.#wanted) {
-        if (wanted !== stream || this.#subscribed.get(camera) === stream) continue;
-        credit = this.#credit.open(camera);
-        this.#subscribed.set(camera, stream);
-        added.push(camera);
-      }
-      if (added.length > 0) this.#send({ cmd: 'subscribe', cameras: added, credit, stream });
+    const added = new Map<string, { readonly subscription: Subscription; readonly cameras: string[] }>();
+    for (const [camera, subscription] of this.#wanted) {
+      const options = optionsOf(subscription);
+      if (this.#subscribed.get(camera) === options) continue;
+      this.#subscribed.set(camera, options);
+      const group = added.get(options) ?? { subscription, cameras: [] };
+      group.cameras.push(camera);
+      added.set(options, group);
     }
+    for (const { subscription, cameras } of added.values()) this.#subscribe(subscription, cameras);
   }
 
-  /** One message for all the frames painted in the same turn. */
+  #subscribe({ stream, codecs }: Subscription, cameras: readonly string[]): void {
+    const native = codecs.length > 0;
+    let credit = 1;
+    for (const camera of cameras) credit = this.#credit.open(camera, native);
+    // Without `codecs` everything is JPEG.
+    this.#send({
+      cmd: 'subscribe',
+      cameras,
+      credit,
+      stream,
+      ...(native && { codecs: [...codecs, 'jpeg'] }),
+    });
+  }
+
+  /** One message for all the frames finished in the same turn, if their credit cannot wait. */
   readonly #scheduleCredit = coalesced(() => {
     const add = this.#credit.take();
     if (add) this.#send({ cmd: 'credit', add });
@@ -265,4 +290,9 @@ export class Connection {
   #send(command: Command): void {
     if (this.#helloReceived) this.#socket?.send(JSON.stringify(command));
   }
+}
+
+/** A subscription's options in a form that can be compared. */
+function optionsOf({ stream, codecs }: Subscription): string {
+  return JSON.stringify({ stream, codecs });
 }

@@ -3,6 +3,26 @@
 export type CameraState = 'idle' | 'starting' | 'live' | 'stalled' | 'failed';
 /** A camera's stream: `sub` for tiles, `main` for full screen. */
 export type StreamChoice = 'main' | 'sub';
+/** The codecs of native video that browsers may decode, by their names on the wall socket. */
+export type NativeCodec = 'h264' | 'h265';
+
+/** How a camera is subscribed. */
+export interface Subscription {
+  readonly stream: StreamChoice;
+  /** The codecs of native video to send as they are, best first. Any other stream is sent as JPEG. */
+  readonly codecs: readonly NativeCodec[];
+}
+
+/** One of a camera's streams as the camera encodes it. What is not known yet is missing. */
+export interface StreamInfo {
+  readonly name: string;
+  readonly codec: string;
+  /** The full type string, such as `avc1.64001f`. */
+  readonly type?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly fps?: number;
+}
 
 export interface Camera {
   readonly id: string;
@@ -10,6 +30,8 @@ export interface Camera {
   readonly state: CameraState;
   readonly reason?: string;
   readonly codecs: readonly string[];
+  /** Empty until the hub knows them. */
+  readonly streams: readonly StreamInfo[];
   readonly width?: number;
   readonly height?: number;
 }
@@ -18,6 +40,8 @@ export interface DeliveryCounts {
   readonly sent: number;
   readonly dropped: number;
   readonly viewers: number;
+  /** Whether this viewer is too slow for the camera's video, so that the hub skips the rest of a group. */
+  readonly lagging: boolean;
 }
 
 export type HubEvent =
@@ -40,6 +64,7 @@ export type Command =
       readonly credit?: number;
       readonly maxFps?: number;
       readonly stream?: StreamChoice;
+      readonly codecs?: readonly string[];
     }
   | { readonly cmd: 'unsubscribe'; readonly cameras: readonly string[] }
   | { readonly cmd: 'credit'; readonly add: Readonly<Record<string, number>> }
@@ -107,6 +132,7 @@ export function parseCamera(value: unknown): Camera | undefined {
     state: STATES.has(state) ? (state as CameraState) : 'idle',
     ...(reason !== '' && { reason }),
     codecs: codecs.filter((codec): codec is string => typeof codec === 'string'),
+    streams: parseStreams(fields['streams']),
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
   };
@@ -115,6 +141,27 @@ export function parseCamera(value: unknown): Camera | undefined {
 export function parseCameras(value: unknown): Camera[] {
   if (!Array.isArray(value)) return [];
   return value.map(parseCamera).filter((camera) => camera !== undefined);
+}
+
+function parseStreams(value: unknown): StreamInfo[] {
+  if (!Array.isArray(value)) return [];
+  const streams = value.map((row: unknown): StreamInfo | undefined => {
+    const fields = asObject(row);
+    const name = asString(fields?.['name']);
+    const codec = asString(fields?.['codec']);
+    if (!fields || name === '' || codec === '') return undefined;
+    const type = asString(fields['type']);
+    const [width, height, fps] = [fields['width'], fields['height'], fields['fps']].map(asNumber);
+    return {
+      name,
+      codec,
+      ...(type !== '' && { type }),
+      ...(width !== undefined && { width }),
+      ...(height !== undefined && { height }),
+      ...(fps !== undefined && { fps }),
+    };
+  });
+  return streams.filter((stream) => stream !== undefined);
 }
 
 function parseCounts(value: unknown): Map<string, DeliveryCounts> {
@@ -126,6 +173,7 @@ function parseCounts(value: unknown): Map<string, DeliveryCounts> {
       sent: asNumber(fields['sent']) ?? 0,
       dropped: asNumber(fields['dropped']) ?? 0,
       viewers: asNumber(fields['viewers']) ?? 0,
+      lagging: fields['lagging'] === true,
     });
   }
   return counts;

@@ -3,13 +3,15 @@
 
 export const KIND_FRAME = 1;
 export const CODEC_JPEG = 1;
+export const CODEC_H264 = 2;
+export const CODEC_H265 = 3;
 
 const VERSION = 2;
 const KEY_FLAG = 1;
 const DISCONTINUITY_FLAG = 2;
 const ID_LENGTH_OFFSET = 28;
 
-/** One stamped encoded picture. Times are µs since the Unix epoch by the hub's clock; 0 means unknown. */
+/** One stamped encoded picture: a JPEG, or an access unit in Annex B. Times are µs since the Unix epoch by the hub's clock; 0 means unknown. */
 export interface Frame {
   readonly camera: string;
   readonly codec: number;
@@ -21,6 +23,11 @@ export interface Frame {
   readonly receiptTime: number;
   /** A view into the message, not a copy. */
   readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+/** Whether a frame is one access unit of H.264 or H.265. */
+export function isNative(codec: number): boolean {
+  return codec === CODEC_H264 || codec === CODEC_H265;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -1,5 +1,5 @@
-// <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token, and codec
-// (jpeg or mpeg1; without it the tile chooses).
+// <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub; without it the size of the
+// tile decides), hub, token, and codec (native, jpeg or mpeg1; without it the tile chooses).
 import type { StreamChoice } from '../client/events.ts';
 import { roomOf } from '../client/hub-address.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
@@ -9,6 +9,7 @@ import {
   nextCodec,
   isDataSaverOn,
   choiceReason,
+  codecLabel,
   parseCodec,
   type Codec,
   type CodecSetting,
@@ -16,7 +17,7 @@ import {
 } from './codec-choice.ts';
 import type { Engine } from './engine.ts';
 import type { FallbackPicture } from './fallback.ts';
-import type { Picture, Pixels } from './messages.ts';
+import type { Picture, Pixels, Watch } from './messages.ts';
 import { Mpeg1Stream } from './mpeg1-stream.ts';
 import { ScreenElement, type TileState } from './screen-element.ts';
 import { singleTileSheets } from './styles.ts';
@@ -69,7 +70,7 @@ export class CameraTile extends ScreenElement {
     return this.#resolved ?? this.getAttribute('camera') ?? '';
   }
 
-  /** The codec in use: from the attribute, or chosen by network conditions. */
+  /** The requested codec: from the attribute, or chosen by network conditions. */
   get codec(): Codec {
     return chooseCodec(this.#setting, this.#network);
   }
@@ -145,12 +146,14 @@ export class CameraTile extends ScreenElement {
       age: fallback ? fallback.age() : picture && engine.age(picture),
       frozen: engine.frozen.has(id),
       stopped: false,
+      lagging: engine.delivery.get(id)?.lagging ?? false,
       fallback: fallback?.mode,
       fallbackHasPicture: fallback?.isShowing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
-    const codec = this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG';
-    this.#view.showCodec(codec, choiceReason(this.#setting, this.#network), this.#setting === 'auto');
+    const setting = this.#setting;
+    const reason = choiceReason(setting, this.#network, picture);
+    this.#view.showCodec(codecLabel(this.codec, picture), reason, setting === 'auto');
   }
 
   protected attributeChanged(name: string): void {
@@ -198,12 +201,17 @@ export class CameraTile extends ScreenElement {
     const engine = this.engine;
     if (!engine || this.camera === '') return;
     const full = document.fullscreenElement === this;
-    const stream: StreamChoice = full || this.getAttribute('stream') === 'main' ? 'main' : 'sub';
+    const attribute = this.getAttribute('stream');
+    const stream: StreamChoice = full || attribute === 'main' ? 'main' : 'sub';
+    const watch: Watch = {
+      stream: stream === 'sub' && attribute !== 'sub' ? 'auto' : stream,
+      native: this.codec === 'native',
+    };
     const { camera } = this;
     const frozen = engine.frozen.has(camera);
     const onScreen = this.#visible && document.visibilityState !== 'hidden';
     const mpeg1 = this.codec === 'mpeg1';
-    engine.watch(this, this.#visible && !mpeg1 ? new Map([[camera, stream]]) : new Map());
+    engine.watch(this, this.#visible && !mpeg1 ? new Map([[camera, watch]]) : new Map());
     // A frozen tile keeps its picture even if it is not visible.
     this.#showMpeg1(mpeg1 && (onScreen || frozen) ? stream : undefined, frozen);
     const active = engine.link === 'fallback' && onScreen;
@@ -230,7 +238,9 @@ export class CameraTile extends ScreenElement {
   }
 
   #switchCodec(): void {
-    const setting = nextCodec(this.#setting, this.codec);
+    const shown =
+      this.codec === 'native' && this.pictureOf(this.camera)?.codec === 'jpeg' ? 'jpeg' : this.codec;
+    const setting = nextCodec(this.#setting, shown);
     if (setting === 'auto') this.removeAttribute('codec');
     else this.setAttribute('codec', setting);
   }

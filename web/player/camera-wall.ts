@@ -1,11 +1,11 @@
 // <camera-wall>: all cameras of a hub, or those in its `cameras` attribute, as a grid or one at a time. Pictures are
 // painted on canvases. The tiles above them show names and states and take focus.
-import type { Camera, StreamChoice } from '../client/events.ts';
+import type { Camera } from '../client/events.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { bands, layoutGrid, typicalAspect, type Grid } from './grid.ts';
-import type { Pixels } from './messages.ts';
+import type { Pixels, Watch } from './messages.ts';
 import { ScreenElement } from './screen-element.ts';
 import { wallSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
@@ -198,6 +198,7 @@ export class CameraWall extends ScreenElement {
         age,
         frozen: engine.frozen.has(id),
         stopped: !this.#running,
+        lagging: engine.delivery.get(id)?.lagging ?? false,
         fallback: fallback?.mode,
         fallbackHasPicture: fallback?.isShowing() ?? false,
       });
@@ -343,11 +344,11 @@ export class CameraWall extends ScreenElement {
   }
 
   #watch(): void {
-    const cameras = new Map<string, StreamChoice>();
+    const cameras = new Map<string, Watch>();
     if (this.#running) {
       for (const [id, tile] of this.#tiles) {
         if (tile.visible && (this.#solo === undefined || this.#solo === id)) {
-          cameras.set(id, id === this.#solo ? 'main' : 'sub');
+          cameras.set(id, { stream: id === this.#solo ? 'main' : 'auto', native: true });
         }
       }
     }
@@ -355,18 +356,19 @@ export class CameraWall extends ScreenElement {
     this.#showFallback(cameras);
   }
 
-  #showFallback(cameras: ReadonlyMap<string, StreamChoice>): void {
+  #showFallback(cameras: ReadonlyMap<string, Watch>): void {
     const engine = this.engine;
     if (!engine) return;
     const active = engine.link === 'fallback' && document.visibilityState !== 'hidden';
     for (const [camera, tile] of this.#tiles) {
-      const stream = active ? cameras.get(camera) : undefined;
+      const isShown = active && cameras.has(camera);
+      const stream = camera === this.#solo ? 'main' : 'sub';
       const parent = tile.view.picture;
       const preferred = camera === this.#current;
       const frozen = engine.frozen.has(camera);
       tile.fallback = engine.fallback.show(
         tile.fallback,
-        stream && { camera, stream, parent, preferred, frozen },
+        isShown ? { camera, stream, parent, preferred, frozen } : undefined,
       );
     }
     if (active) engine.fallback.assign();

@@ -1,21 +1,27 @@
 // Chooses the codec of a single tile: an explicit setting takes precedence over network conditions. No DOM.
+import { codecName, pictureReason } from './codec-text.ts';
+import type { Picture } from './messages.ts';
 
-/** JPEG uses the wall's socket. MPEG-1 needs a fifth of the bytes and a JavaScript decoder. */
-export type Codec = 'jpeg' | 'mpeg1';
+/**
+ * `native` is the camera's own H.264 or H.265, with JPEG wherever that is not possible. Both use the wall's socket. MPEG-1
+ * needs a fifth of the bytes of JPEG and a JavaScript decoder.
+ */
+export type Codec = 'native' | 'jpeg' | 'mpeg1';
 export type CodecSetting = Codec | 'auto';
 
-/** In ms. If pictures are older than this when painted and many are dropped, the network is too slow for JPEG. */
+/** In ms. If pictures are older than this when painted and many are dropped, the network is too slow for them. */
 const LATE_AGE = 500;
+const CODECS: readonly Codec[] = ['native', 'jpeg', 'mpeg1'];
 /** How long this must last, in ms. A pause of one second does not mean that the network is slow. */
 const MIN_DURATION = 5_000;
 
 export function parseCodec(attribute: string | null): CodecSetting {
-  return attribute === 'jpeg' || attribute === 'mpeg1' ? attribute : 'auto';
+  return CODECS.find((codec) => codec === attribute) ?? 'auto';
 }
 
 /** The network conditions between the hub and the page. */
 export interface Network {
-  /** Whether the network is too slow for JPEG. */
+  /** Whether the network is too slow for native video and JPEG. */
   readonly slow: boolean;
   /** Whether WebSockets work, which MPEG-1 requires. */
   readonly sockets: boolean;
@@ -24,19 +30,29 @@ export interface Network {
 export function chooseCodec(setting: CodecSetting, network: Network): Codec {
   if (!network.sockets) return 'jpeg';
   if (setting !== 'auto') return setting;
-  return network.slow ? 'mpeg1' : 'jpeg';
+  return network.slow ? 'mpeg1' : 'native';
 }
 
-/** Describes why the codec was chosen, as a phrase that follows its name. */
-export function choiceReason(setting: CodecSetting, network: Network): string {
-  if (setting === 'mpeg1' && !network.sockets) return 'because WebSockets are blocked';
-  return setting === 'auto' ? 'chosen to suit the network' : 'set on this tile';
+/** Returns the name of the codec that is shown. Without a picture it is not known which codec native video has. */
+export function codecLabel(codec: Codec, picture: Picture | undefined): string {
+  if (picture) return codecName(picture.codec);
+  return codec === 'native' ? 'Video' : codecName(codec);
 }
 
-/** Returns the setting after a click on the codec button: the other codec, then automatic again. */
+/** Describes why the codec is shown, as a phrase that follows its name. */
+export function choiceReason(setting: CodecSetting, network: Network, picture: Picture | undefined): string {
+  if (!network.sockets) return 'because WebSockets are blocked';
+  const codec = chooseCodec(setting, network);
+  const reason = codec === 'native' && picture ? pictureReason(picture) : '';
+  if (reason !== '') return reason;
+  if (setting !== 'auto') return 'set on this tile';
+  return codec === 'native' ? 'as the camera sends it' : 'chosen to suit the network';
+}
+
+/** Returns the setting after a click on the codec button: the next codec below the shown one, then automatic again. */
 export function nextCodec(setting: CodecSetting, shown: Codec): CodecSetting {
-  if (setting === 'auto') return shown === 'jpeg' ? 'mpeg1' : 'jpeg';
-  return 'auto';
+  if (shown === 'mpeg1') return setting === 'auto' ? 'native' : 'auto';
+  return shown === 'native' ? 'jpeg' : 'mpeg1';
 }
 
 /** Whether the browser's data saver is on. It selects the codec with the smaller stream. */
@@ -50,11 +66,11 @@ export interface DeliveredCounts {
 }
 
 /**
- * Measures whether the network between the hub and the page is fast enough for a camera's JPEG. It uses the pictures
+ * Measures whether the network between the hub and the page is fast enough for a camera's pictures. It uses the pictures
  * themselves, because the browser's network information is about the internet and most hubs are on a local network.
  */
 export class NetworkProbe {
-  /** Stays true once set, because MPEG-1 gives no measurement for JPEG. */
+  /** Stays true once set, because MPEG-1 gives no measurement for other codecs. */
   slow = false;
   #start: (DeliveredCounts & { readonly at: number }) | undefined;
 

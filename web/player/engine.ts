@@ -2,11 +2,11 @@
 // cameras and the shown pictures. Each element registers the cameras it shows; the engine subscribes to their union.
 import type { Link } from '../client/connection.ts';
 import { coalesced } from '../client/coalesced.ts';
-import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
+import { parseCameras, type Camera, type DeliveryCounts } from '../client/events.ts';
 import { Backend, type PainterLocation } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
 import type { HubAddress } from '../client/hub-address.ts';
-import type { FromPainter, Picture, Pixels, Placement } from './messages.ts';
+import type { FromPainter, Picture, Pixels, Placement, Watch } from './messages.ts';
 
 /** An element that shows cameras. */
 export interface Screen {
@@ -31,7 +31,7 @@ export class Engine {
   roundTrip: number | undefined;
 
   readonly #backend: Backend;
-  readonly #screens = new Map<Screen, ReadonlyMap<string, StreamChoice>>();
+  readonly #screens = new Map<Screen, ReadonlyMap<string, Watch>>();
   readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
   #socketLink: Link = 'connecting';
   /** Whether the hub responds to HTTP requests while the socket fails. */
@@ -94,7 +94,7 @@ export class Engine {
   }
 
   /** Sets the cameras that a screen shows, replacing its previous set. */
-  watch(screen: Screen, cameras: ReadonlyMap<string, StreamChoice>): void {
+  watch(screen: Screen, cameras: ReadonlyMap<string, Watch>): void {
     if (!this.#screens.has(screen)) return;
     this.#screens.set(screen, cameras);
     this.#sendWatch();
@@ -260,13 +260,10 @@ export class Engine {
   });
 
   #sendWatch(): void {
-    const cameras = new Map<string, StreamChoice>();
+    const cameras = new Map<string, Watch>();
     if (document.visibilityState !== 'hidden') {
       for (const watched of this.#screens.values()) {
-        for (const [camera, stream] of watched) {
-          // The socket carries one stream per camera, and the main stream serves every size.
-          if (stream === 'main' || !cameras.has(camera)) cameras.set(camera, stream);
-        }
+        for (const [camera, watch] of watched) cameras.set(camera, combine(cameras.get(camera), watch));
       }
     }
     const text = JSON.stringify([...cameras]);
@@ -282,6 +279,14 @@ export class Engine {
   };
 
   readonly #reconnectNow = (): void => this.#backend.send({ kind: 'reconnectNow' });
+}
+
+/** The socket carries one stream per camera, so it must serve all screens: the main stream serves every size. */
+function combine(one: Watch | undefined, other: Watch): Watch {
+  if (!one) return other;
+  const streams = [one.stream, other.stream];
+  const stream = (['main', 'auto'] as const).find((choice) => streams.includes(choice)) ?? 'sub';
+  return { stream, native: one.native || other.native };
 }
 
 function rowsOf(response: { readonly body: unknown } | undefined): unknown[] | undefined {

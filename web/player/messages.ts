@@ -1,5 +1,5 @@
 // The messages between the page and its painter, with or without a worker.
-import type { HubEvent, StreamChoice } from '../client/events.ts';
+import type { HubEvent, NativeCodec, StreamChoice } from '../client/events.ts';
 import type { Link } from '../client/connection.ts';
 import type { Rect } from './grid.ts';
 
@@ -7,6 +7,21 @@ import type { Rect } from './grid.ts';
 export interface Placement extends Rect {
   readonly camera: string;
 }
+
+/** How a camera is watched. */
+export interface Watch {
+  /** `auto` depends on the size of the picture on the screen. */
+  readonly stream: StreamChoice | 'auto';
+  /** Whether native video may be shown. Otherwise it is JPEG. */
+  readonly native: boolean;
+}
+
+/** Why a camera is shown as JPEG instead of its native video. */
+export type NotNative =
+  | { readonly cause: 'insecure' | 'no-decoders' | 'silent' | 'error' | 'waiting' | 'chosen' }
+  | { readonly cause: 'sends'; readonly codec: string }
+  | { readonly cause: 'unsupported'; readonly codec: NativeCodec; readonly type: string | undefined }
+  | { readonly cause: 'too-many'; readonly limit: number };
 
 export type ToPainter =
   | { readonly kind: 'open'; readonly url: string }
@@ -23,12 +38,14 @@ export type ToPainter =
       readonly placements: readonly Placement[];
     }
   | { readonly kind: 'remove'; readonly surface: number }
-  | { readonly kind: 'watch'; readonly cameras: ReadonlyMap<string, StreamChoice> }
+  | { readonly kind: 'watch'; readonly cameras: ReadonlyMap<string, Watch> }
   | { readonly kind: 'freeze'; readonly camera: string; readonly frozen: boolean }
   | { readonly kind: 'retry'; readonly cameras: readonly string[] }
   | { readonly kind: 'reconnectNow' }
   | { readonly kind: 'read'; readonly request: number; readonly surface: number; readonly camera: string }
   | { readonly kind: 'close' };
+
+export type PictureCodec = 'jpeg' | 'mpeg1' | NativeCodec;
 
 /** The shown picture of a camera. */
 export interface Picture {
@@ -44,6 +61,9 @@ export interface Picture {
   readonly paintedAge: number;
   readonly width: number;
   readonly height: number;
+  readonly codec: PictureCodec;
+  /** Why it is not native video; missing if it is, and for MPEG-1. */
+  readonly notNative?: NotNative;
 }
 
 export interface Pixels {

@@ -54,6 +54,7 @@ export class Mpeg1Stream {
       paintedAge,
       width: video.width,
       height: video.height,
+      codec: 'mpeg1',
     };
   }
 

@@ -38,6 +38,7 @@ beforeEach(() => {
   });
   painter = new Painter({
     platform,
+    video: 'insecure',
     post: (message) => posted.push(message),
     nextPaint: (callback) => (pendingPaint = callback),
   });
@@ -48,7 +49,10 @@ beforeEach(() => {
 afterEach(() => vi.unstubAllGlobals());
 
 const watch = (...cameras: string[]): void =>
-  painter.receive({ kind: 'watch', cameras: new Map(cameras.map((camera) => [camera, 'sub'])) });
+  painter.receive({
+    kind: 'watch',
+    cameras: new Map(cameras.map((camera) => [camera, { stream: 'auto', native: true }])),
+  });
 
 function addSurface(...cameras: string[]): void {
   const context = {

@@ -1,68 +1,54 @@
-// Paints cameras on canvases. It owns the connection, decodes frames, keeps the newest picture of each camera, and
-// returns credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases that
-// it receives.
+// Paints cameras on canvases. It owns the connection and the newest pictures of each camera, and returns credit when a
+// JPEG is painted or a decoder has taken a unit of video. It runs in a worker or in the page and uses no DOM except the
+// canvases that it receives.
 import { Connection, type Link, type Platform } from '../client/connection.ts';
-import type { HubEvent, StreamChoice } from '../client/events.ts';
-import { CODEC_JPEG, type Frame } from '../client/frame.ts';
+import type { Camera, HubEvent, StreamChoice, Subscription } from '../client/events.ts';
+import { CODEC_H264, CODEC_H265, type Frame } from '../client/frame.ts';
 import { coalesced } from '../client/coalesced.ts';
-import { contain } from './grid.ts';
-import type { FromPainter, Picture, Pixels, Placement, ToPainter } from './messages.ts';
-import { Rate } from './rate.ts';
+import type { FromPainter, NotNative, Picture, PictureCodec, ToPainter, Watch } from './messages.ts';
+import type { DecoderFailure } from './native-decoder.ts';
+import { NativePolicy } from './native-policy.ts';
+import { Slot, type SlotHost } from './slot.ts';
+import { chooseStream, hasSubstream } from './stream-choice.ts';
+import { Surfaces } from './surfaces.ts';
+import type { NoVideo, VideoPlatform } from './video-platform.ts';
 
 export interface Host {
   readonly platform: Platform;
+  readonly video: VideoPlatform | NoVideo;
   post(message: FromPainter): void;
   /** Calls back before the browser's next paint. */
   nextPaint(callback: () => void): void;
 }
 
-type Context = OffscreenCanvasRenderingContext2D | CanvasRenderingContext2D;
-
-interface Surface {
-  readonly canvas: OffscreenCanvas | HTMLCanvasElement;
-  readonly context: Context;
-  width: number;
-  height: number;
-  placements: readonly Placement[];
-  /** Whether everything must be painted again at the size above. */
-  stale: boolean;
-}
-
-interface Decoded {
-  readonly bitmap: ImageBitmap;
-  readonly time: number;
-}
-
-/** The pictures of one camera, only the newest of each stage: waiting or being decoded, decoded, and on the screen. */
-interface Slot {
-  waiting: Frame | undefined;
-  decoding: boolean;
-  next: Decoded | undefined;
-  shown: Decoded | undefined;
-  /** Whether the canvases do not show `shown` yet. */
-  stale: boolean;
-  painted: number;
-  paintedAge: number;
-  readonly rate: Rate;
-}
-
-/** The colour around a picture whose aspect ratio differs from its tile's. */
-const LETTERBOX = '#0c0f13';
 const REPORT_INTERVAL = 250;
 /** An older picture is not shown again while the newest one is being fetched; ms. */
 const MAX_RESUME_AGE = 5_000;
 
 export class Painter {
   readonly #host: Host;
+  readonly #policy: NativePolicy;
+  readonly #slotHost: SlotHost;
   #connection: Connection | undefined;
-  #surfaces = new Map<number, Surface>();
+  #surfaces = new Surfaces();
   #slots = new Map<string, Slot>();
-  #watched: ReadonlyMap<string, StreamChoice> = new Map();
+  #watched: ReadonlyMap<string, Watch> = new Map();
+  #subscribed: ReadonlyMap<string, Subscription> = new Map();
   #frozen = new Set<string>();
   #cancelReport: (() => void) | undefined;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#policy = new NativePolicy(host.video, host.platform, () => this.#subscribe());
+    this.#slotHost = {
+      platform: host.platform,
+      video: this.#policy.video,
+      isWanted: (camera) => this.#subscribed.has(camera),
+      accelerationOf: (camera) => this.#policy.accelerationOf(camera),
+      finished: (camera) => this.#connection?.finished(camera),
+      decoded: () => this.#schedulePaint(),
+      decoderFailed: (camera, failure, worked) => this.#handleFailure(camera, failure, worked),
+    };
   }
 
   receive(message: ToPainter): void {
@@ -71,18 +57,17 @@ export class Painter {
         this.#open(message.url);
         break;
       case 'surface':
-        this.#addSurface(message.surface, message.canvas);
+        this.#surfaces.add(message.surface, message.canvas);
         break;
-      case 'layout': {
-        const surface = this.#surfaces.get(message.surface);
-        if (!surface) break;
-        Object.assign(surface, { ...message, stale: true });
+      case 'layout':
+        this.#surfaces.layout(message.surface, message);
         this.#releaseUnused();
         this.#schedulePaint();
+        // The size may call for another stream.
+        this.#subscribe();
         break;
-      }
       case 'remove':
-        this.#surfaces.delete(message.surface);
+        this.#surfaces.remove(message.surface);
         this.#releaseUnused();
         break;
       case 'watch':
@@ -91,17 +76,19 @@ export class Painter {
       case 'freeze':
         if (message.frozen) this.#frozen.add(message.camera);
         else this.#frozen.delete(message.camera);
-        this.#discardPending(message.camera);
+        this.#slots.get(message.camera)?.discardPending();
         this.#subscribe();
         break;
       case 'retry':
         this.#connection?.retry(message.cameras);
         break;
       case 'reconnectNow':
+        this.#policy.reset();
         this.#connection?.reconnectNow();
         break;
       case 'read': {
-        const pixels = this.#read(message.surface, message.camera);
+        const shown = this.#slots.get(message.camera)?.shown;
+        const pixels = this.#surfaces.read(message.surface, message.camera, shown);
         this.#host.post({ kind: 'pixels', request: message.request, pixels });
         break;
       }
@@ -115,7 +102,7 @@ export class Painter {
     this.#connection = new Connection(url, this.#host.platform, {
       frame: (frame: Frame) => this.#handleFrame(frame),
       event: (event: HubEvent) => this.#handleEvent(event),
-      link: (link: Link) => this.#host.post({ kind: 'link', link }),
+      link: (link: Link) => this.#handleLink(link),
     });
     this.#connection.start();
     this.#report();
@@ -126,31 +113,38 @@ export class Painter {
     this.#connection?.close();
     this.#surfaces.clear();
     this.#watched = new Map();
+    this.#subscribed = new Map();
     this.#frozen.clear();
     this.#releaseUnused();
   }
 
+  #handleLink(link: Link): void {
+    if (link === 'open') this.#policy.reset();
+    this.#host.post({ kind: 'link', link });
+  }
+
   #handleEvent(event: HubEvent): void {
-    if (event.type === 'gone') {
+    if (event.type === 'hello') this.#setStreams(event.cameras);
+    else if (event.type === 'camera') this.#setStreams([event.camera]);
+    else if (event.type === 'gone') {
       this.#frozen.delete(event.id);
-      this.#discardPending(event.id);
+      this.#policy.forget(event.id);
+      this.#slots.get(event.id)?.discardPending();
       this.#clear(event.id);
     }
     if (event.type !== 'pong') this.#host.post({ kind: 'event', event });
   }
 
-  #addSurface(id: number, canvas: OffscreenCanvas | HTMLCanvasElement): void {
-    const context: Context | null =
-      'convertToBlob' in canvas ? canvas.getContext('2d') : canvas.getContext('2d');
-    if (!context) return;
-    this.#surfaces.set(id, { canvas, context, width: 0, height: 0, placements: [], stale: true });
+  #setStreams(cameras: readonly Camera[]): void {
+    for (const { id, streams } of cameras) this.#policy.setStreams(id, streams);
+    this.#subscribe();
   }
 
-  #watch(cameras: ReadonlyMap<string, StreamChoice>): void {
+  #watch(cameras: ReadonlyMap<string, Watch>): void {
     const before = this.#watched;
     this.#watched = cameras;
     for (const camera of before.keys()) {
-      if (!cameras.has(camera)) this.#discardPending(camera);
+      if (!cameras.has(camera)) this.#slots.get(camera)?.discardPending();
     }
     for (const camera of cameras.keys()) {
       if (before.has(camera) || this.#frozen.has(camera)) continue;
@@ -161,48 +155,62 @@ export class Painter {
     this.#releaseUnused();
   }
 
+  /** Subscribes to the watched cameras, each with the codecs and the stream that suit it now. */
   #subscribe(): void {
-    const wanted = new Map([...this.#watched].filter(([camera]) => !this.#frozen.has(camera)));
-    this.#connection?.setWanted(wanted);
+    // Cameras would otherwise start as JPEG and then change.
+    if (!this.#policy.ready) return;
+    const subscribed = new Map<string, Subscription>();
+    let decoders = 0;
+    for (const [camera, watch] of this.#watched) {
+      if (this.#frozen.has(camera)) continue;
+      let codecs = watch.native ? this.#policy.codecsFor(camera) : [];
+      if (codecs.length > 0) decoders += 1;
+      if (decoders > this.#maxDecoders) codecs = [];
+      if (codecs.length === 0) this.#slots.get(camera)?.stopVideo();
+      const stream = this.#streamOf(camera, watch, codecs.length > 0);
+      if (stream) subscribed.set(camera, { stream, codecs });
+    }
+    this.#subscribed = subscribed;
+    this.#connection?.setWanted(subscribed);
+  }
+
+  get #maxDecoders(): number {
+    return this.#policy.video?.maxDecoders ?? 0;
+  }
+
+  /**
+   * The stream to subscribe, or `undefined` while the size of the picture decides and is not known. JPEG of the main stream
+   * costs the hub a second transcode, so the size decides only for native video.
+   */
+  #streamOf(camera: string, { stream }: Watch, native: boolean): StreamChoice | undefined {
+    if (stream !== 'auto') return stream;
+    const before = this.#subscribed.get(camera)?.stream;
+    const streams = this.#policy.streamsOf(camera);
+    if (!native || !hasSubstream(streams)) return 'sub';
+    const shown = this.#slots.get(camera)?.shown;
+    const width = this.#surfaces.widthOf(camera, shown && shown.width / shown.height);
+    return width > 0 ? chooseStream(streams, width, before) : before;
   }
 
   #handleFrame(frame: Frame): void {
-    const slot = this.#slot(frame.camera);
-    if (frame.codec !== CODEC_JPEG) {
-      this.#connection?.finished(frame.camera);
-      return;
+    const { camera } = frame;
+    let slot = this.#slots.get(camera);
+    if (!slot) {
+      slot = new Slot(camera, this.#slotHost);
+      this.#slots.set(camera, slot);
     }
-    if (slot.waiting) this.#connection?.finished(frame.camera);
-    slot.waiting = frame;
-    if (!slot.decoding) void this.#decode(frame.camera, slot);
+    slot.receive(frame, this.#isNative(camera));
   }
 
-  async #decode(camera: string, slot: Slot): Promise<void> {
-    slot.decoding = true;
-    while (slot.waiting) {
-      const frame = slot.waiting;
-      slot.waiting = undefined;
-      const bitmap = await createImageBitmap(new Blob([frame.payload], { type: 'image/jpeg' })).catch(
-        () => undefined,
-      );
-      if (!bitmap || !this.#isWanted(camera)) {
-        // A picture that cannot be decoded returns its credit like any other.
-        bitmap?.close();
-        this.#connection?.finished(camera);
-        continue;
-      }
-      if (slot.next) {
-        slot.next.bitmap.close();
-        this.#connection?.finished(camera);
-      }
-      slot.next = { bitmap, time: frame.captureTime || frame.receiptTime };
-      this.#schedulePaint();
-    }
-    slot.decoding = false;
+  /** Whether the camera is subscribed with native video. */
+  #isNative(camera: string): boolean {
+    return (this.#subscribed.get(camera)?.codecs.length ?? 0) > 0;
   }
 
-  #isWanted(camera: string): boolean {
-    return this.#watched.has(camera) && !this.#frozen.has(camera);
+  #handleFailure(camera: string, failure: DecoderFailure, worked: boolean): void {
+    this.#policy.failed(camera, failure, worked);
+    this.#subscribe();
+    if (this.#isNative(camera)) this.#connection?.restart(camera);
   }
 
   readonly #schedulePaint = coalesced(
@@ -211,99 +219,36 @@ export class Painter {
   );
 
   #paint(): void {
-    const finished: string[] = [];
-    for (const [camera, slot] of this.#slots) {
-      if (!slot.next) continue;
-      slot.shown?.bitmap.close();
-      slot.shown = slot.next;
-      slot.next = undefined;
-      slot.stale = true;
-      slot.painted += 1;
+    const advanced: Slot[] = [];
+    for (const slot of this.#slots.values()) {
+      if (!slot.advance() || !slot.shown) continue;
       slot.paintedAge = this.#age(slot.shown.time);
       slot.rate.add(this.#host.platform.now());
-      finished.push(camera);
+      advanced.push(slot);
     }
-    for (const surface of this.#surfaces.values()) this.#paintSurface(surface);
+    this.#surfaces.paint(
+      (camera) => this.#slots.get(camera)?.shown,
+      (camera) => this.#slots.get(camera)?.stale ?? false,
+    );
     for (const slot of this.#slots.values()) slot.stale = false;
-    for (const camera of finished) this.#connection?.finished(camera);
-  }
-
-  #paintSurface(surface: Surface): void {
-    const { canvas, context, placements } = surface;
-    const all = surface.stale;
-    if (all) {
-      surface.stale = false;
-      if (canvas.width !== surface.width) canvas.width = surface.width;
-      if (canvas.height !== surface.height) canvas.height = surface.height;
-      context.clearRect(0, 0, canvas.width, canvas.height);
-    }
-    context.fillStyle = LETTERBOX;
-    for (const placement of placements) {
-      const slot = this.#slots.get(placement.camera);
-      if (!all && !slot?.stale) continue;
-      context.fillRect(placement.x, placement.y, placement.width, placement.height);
-      if (!slot?.shown) continue;
-      const { bitmap } = slot.shown;
-      const at = contain(placement, bitmap.width, bitmap.height);
-      context.drawImage(bitmap, at.x, at.y, at.width, at.height);
-    }
-  }
-
-  /** Discards pictures that are not painted yet and returns their credit. */
-  #discardPending(camera: string): void {
-    const slot = this.#slots.get(camera);
-    if (!slot) return;
-    if (slot.waiting) this.#connection?.finished(camera);
-    slot.waiting = undefined;
-    if (slot.next) {
-      slot.next.bitmap.close();
-      slot.next = undefined;
-      this.#connection?.finished(camera);
-    }
-    slot.rate.reset();
+    for (const slot of advanced) slot.finishPainting();
   }
 
   #clear(camera: string): void {
-    const slot = this.#slots.get(camera);
-    if (!slot?.shown) return;
-    slot.shown.bitmap.close();
-    slot.shown = undefined;
-    slot.stale = true;
-    this.#schedulePaint();
+    if (this.#slots.get(camera)?.clear()) this.#schedulePaint();
   }
 
   /**
-   * Closes the bitmaps of cameras that are neither placed nor watched, because bitmaps are large and not garbage-collected
+   * Closes the pictures of cameras that are neither placed nor watched, because they are large and not garbage-collected
    * in time. Those of frozen cameras are kept, because a frozen picture cannot be fetched again.
    */
   #releaseUnused(): void {
-    const placed = new Set<string>();
-    for (const { placements } of this.#surfaces.values())
-      for (const { camera } of placements) placed.add(camera);
     for (const [camera, slot] of this.#slots) {
-      if (placed.has(camera) || this.#watched.has(camera) || this.#frozen.has(camera)) continue;
-      this.#discardPending(camera);
-      slot.shown?.bitmap.close();
+      if (this.#watched.has(camera) || this.#frozen.has(camera) || this.#surfaces.shows(camera)) continue;
+      slot.discardPending();
+      slot.clear();
       this.#slots.delete(camera);
     }
-  }
-
-  #slot(camera: string): Slot {
-    let slot = this.#slots.get(camera);
-    if (!slot) {
-      slot = {
-        waiting: undefined,
-        decoding: false,
-        next: undefined,
-        shown: undefined,
-        stale: false,
-        painted: 0,
-        paintedAge: 0,
-        rate: new Rate(),
-      };
-      this.#slots.set(camera, slot);
-    }
-    return slot;
   }
 
   #age(time: number): number {
@@ -317,15 +262,19 @@ export class Painter {
     const pictures: Picture[] = [];
     for (const [camera, slot] of this.#slots) {
       if (!slot.shown) continue;
+      const { time, width, height } = slot.shown;
+      const codec = codecName(slot.shown.codec);
       pictures.push({
         camera,
         painted: slot.painted,
         fps: slot.rate.fps(now),
         interval: slot.rate.interval,
-        captureTime: slot.shown.time,
+        captureTime: time,
         paintedAge: slot.paintedAge,
-        width: slot.shown.bitmap.width,
-        height: slot.shown.bitmap.height,
+        width,
+        height,
+        codec,
+        ...(codec === 'jpeg' && { notNative: this.#notNative(camera) }),
       });
     }
     const clock = this.#connection?.clock;
@@ -337,14 +286,16 @@ export class Painter {
     });
   }
 
-  /** Returns the painted pixels of a camera's picture, without the letterbox. */
-  #read(surfaceId: number, camera: string): Pixels | undefined {
-    const surface = this.#surfaces.get(surfaceId);
-    const placement = surface?.placements.find((candidate) => candidate.camera === camera);
-    const shown = this.#slots.get(camera)?.shown;
-    if (!surface || !placement || !shown || surface.stale) return undefined;
-    const { x, y, width, height } = contain(placement, shown.bitmap.width, shown.bitmap.height);
-    const { data } = surface.context.getImageData(x, y, width, height);
-    return { width, height, data };
+  #notNative(camera: string): NotNative {
+    if (this.#watched.get(camera)?.native === false) return { cause: 'chosen' };
+    const isExcess = this.#subscribed.has(camera) && !this.#isNative(camera);
+    if (isExcess && this.#policy.codecsFor(camera).length > 0)
+      return { cause: 'too-many', limit: this.#maxDecoders };
+    return this.#policy.reason(camera);
   }
+}
+
+function codecName(codec: number): PictureCodec {
+  if (codec === CODEC_H264) return 'h264';
+  return codec === CODEC_H265 ? 'h265' : 'jpeg';
 }

@@ -3,6 +3,7 @@
 import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import type { Link } from '../client/connection.ts';
+import { pictureReason } from './codec-text.ts';
 import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
 import type { Picture, Pixels } from './messages.ts';
 
@@ -19,6 +20,10 @@ export interface TileState {
   readonly width: number;
   readonly height: number;
   readonly frozen: boolean;
+  /** `h264`, `h265`, `jpeg` or `mpeg1`. */
+  readonly codec: string;
+  /** Why the picture is not the camera's own H.264 or H.265; empty if it is, and for MPEG-1. */
+  readonly codecReason: string;
 }
 
 export abstract class ScreenElement extends HTMLElement implements Screen {
@@ -62,7 +67,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   tileState(camera: string): TileState | undefined {
     const picture = this.pictureOf(camera);
     if (!picture || !this.engine) return undefined;
-    const { painted, paintedAge, fps, captureTime, width, height } = picture;
+    const { painted, paintedAge, fps, captureTime, width, height, codec } = picture;
     const age = this.engine.age(picture);
     return {
       painted,
@@ -73,6 +78,8 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
       width,
       height,
       frozen: this.engine.frozen.has(camera),
+      codec,
+      codecReason: pictureReason(picture),
     };
   }
 

@@ -43,7 +43,10 @@ const TILE = `
   .name { flex: 1 1 auto; overflow: hidden; text-overflow: ellipsis; font-weight: 600; }
   /* Only the name shrinks: a number that is cut off would be wrong. */
   .bar > :not(.name) { flex: none; }
-  .label, .rate { color: var(--ink-soft); }
+  .label, .rate, .format, .why { color: var(--ink-soft); }
+  .format { pointer-events: auto; cursor: pointer; }
+  .why { display: none; }
+  .bar > .why { flex: 0 8 auto; overflow: hidden; text-overflow: ellipsis; }
   .age { text-align: end; min-inline-size: 4.2em; }
   .age:empty { min-inline-size: 0; }
   .age.stale { color: #fff; background: var(--bad-ground); border-radius: 3px; padding: 0 0.35em; font-weight: 600; }
@@ -88,6 +91,7 @@ const TILE = `
     .overlay > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
   }
   @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } .overlay { --bar: 24px; } }
+  @container tile (max-width: 380px) { .format { display: none; } }
   @container tile (max-width: 320px) { .codec { display: none; } }
   @container tile (max-width: 150px) { .rate { display: none; } }
   @container tile (max-width: 200px) {
@@ -121,6 +125,7 @@ const TILE = `
     .reason { -webkit-line-clamp: 1; }
     .retry { inline-size: 20px; min-block-size: 20px; }
   }
+  @container tile (min-width: 760px) { .why { display: inline; } }
   @container tile (min-width: 900px) { .bar { font-size: 15px; padding: 0.5em 0.9em; } .overlay { --bar: 36px; font-size: 15px; } }
 `;
 

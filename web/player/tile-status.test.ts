@@ -8,6 +8,7 @@ const camera = (state: CameraState, reason?: string): Camera => ({
   name: 'Front door',
   state,
   codecs: ['jpeg'],
+  streams: [],
   ...(reason !== undefined && { reason }),
 });
 
@@ -20,6 +21,7 @@ const picture: Picture = {
   paintedAge: 20,
   width: 320,
   height: 240,
+  codec: 'h264',
 };
 
 const observed = (part: Partial<Observed>): Observed => ({
@@ -29,6 +31,7 @@ const observed = (part: Partial<Observed>): Observed => ({
   age: 45,
   frozen: false,
   stopped: false,
+  lagging: false,
   fallback: undefined,
   fallbackHasPicture: true,
   ...part,
@@ -44,6 +47,20 @@ describe('tileStatus', () => {
       age: '45 ms',
       headline: '',
     });
+  });
+
+  test('the codec and the size are shown, and why it is not the video of the camera', () => {
+    expect(tileStatus(observed({}))).toMatchObject({ codec: 'H.264', size: '320×240', codecReason: '' });
+    const jpeg: Picture = { ...picture, codec: 'jpeg', notNative: { cause: 'insecure' } };
+    expect(tileStatus(observed({ picture: jpeg }))).toMatchObject({
+      codec: 'JPEG',
+      codecReason: 'because this page is not served over https',
+    });
+    expect(tileStatus(observed(blank))).toMatchObject({ codec: '', size: '', codecReason: '' });
+  });
+
+  test('a viewer that is too slow for the video is told so', () => {
+    expect(tileStatus(observed({ lagging: true }))).toMatchObject({ label: 'Slow network', headline: '' });
   });
 
   test('an old picture is stale and labelled as such', () => {

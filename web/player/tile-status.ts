@@ -3,6 +3,7 @@ import type { Camera } from '../client/events.ts';
 import { sentence } from '../client/sentence.ts';
 import type { Link } from '../client/connection.ts';
 import { formatAge, formatRate, isStale } from './age.ts';
+import { codecName, formatSize, pictureReason } from './codec-text.ts';
 import type { FallbackMode } from './fallback.ts';
 import type { IconName } from './icons.ts';
 import type { Picture } from './messages.ts';
@@ -17,6 +18,8 @@ export interface Observed {
   readonly age: number | undefined;
   readonly frozen: boolean;
   readonly stopped: boolean;
+  /** Whether this viewer is too slow for the camera's video. */
+  readonly lagging: boolean;
   readonly fallback: FallbackMode | undefined;
   /** Whether the fallback has loaded a picture. */
   readonly fallbackHasPicture: boolean;
@@ -27,6 +30,11 @@ export interface TileStatus {
   readonly icon: IconName;
   /** One or two words. */
   readonly label: string;
+  /** The codec and the size of the picture. */
+  readonly codec: string;
+  readonly size: string;
+  /** Why the picture is not native video, as a phrase that follows the codec; empty if it is. */
+  readonly codecReason: string;
   readonly rate: string;
   readonly age: string;
   /** Whether the picture is too old for the camera's rate and not frozen. */
@@ -42,6 +50,9 @@ export function tileStatus(observed: Observed): TileStatus {
   const state = camera?.state ?? 'idle';
   const stale = age !== undefined && isStale(age, picture?.interval ?? 0);
   const base = {
+    codec: picture ? codecName(picture.codec) : '',
+    size: picture ? formatSize(picture) : '',
+    codecReason: picture ? pictureReason(picture) : '',
     rate: picture && !observed.frozen && !stale ? formatRate(picture.fps) : '',
     age: age === undefined ? '' : formatAge(age),
     stale,
@@ -107,6 +118,7 @@ export function tileStatus(observed: Observed): TileStatus {
     return { ...base, tone: 'stale', icon: 'stale', label };
   }
   if (state === 'starting') return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting' };
+  if (observed.lagging) return { ...base, tone: 'stalled', icon: 'stalled', label: 'Slow network' };
   return { ...base, tone: 'live', icon: 'live', label: 'Live' };
 }
 

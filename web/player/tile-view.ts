@@ -17,6 +17,8 @@ export class TileView {
   readonly button = document.createElement('button');
   readonly #name = span('name');
   readonly #label = span('label');
+  readonly #format = span('format');
+  readonly #why = span('why');
   readonly #rate = span('rate');
   readonly #age = span('age');
   readonly #icon = createIcon('waiting');
@@ -27,6 +29,7 @@ export class TileView {
   readonly #retry = document.createElement('button');
   readonly #badge = span('badge');
   readonly #codec = document.createElement('button');
+  #hasCodecButton = false;
   #buttonLabel = '';
 
   constructor(actions: TileActions, role: 'listitem' | 'group') {
@@ -43,12 +46,15 @@ export class TileView {
     this.#retry.addEventListener('click', () => actions.retry());
     // The reason takes pointer events, because its title has the full text. A click on it still opens the tile.
     this.#reason.addEventListener('click', () => actions.open());
+    // The same for the codec, whose title has the reason.
+    this.#format.addEventListener('click', () => actions.open());
     this.#badge.append(createIcon('pause'), 'Frozen');
     this.#badge.hidden = true;
     this.#overlay.hidden = true;
     this.#overlay.append(this.#overlayIcon, this.#headline, this.#reason, this.#retry);
     const bar = div('bar');
-    bar.append(this.#icon, this.#name, this.#label, this.#rate, this.#age);
+    bar.append(this.#icon, this.#name, this.#label, this.#why, this.#format, this.#rate, this.#age);
+    this.#hasCodecButton = actions.codec !== undefined;
     if (actions.codec) {
       this.#codec.type = 'button';
       this.#codec.className = 'codec';
@@ -64,6 +70,7 @@ export class TileView {
     this.#labelButtons(name, `${name}, ${status.label.toLowerCase()}`);
     setText(this.#name, name);
     setText(this.#label, status.label);
+    this.#showFormat(status);
     setText(this.#rate, status.rate);
     setText(this.#age, status.age === '' ? '' : status.stale ? `${status.age} old` : status.age);
     this.#age.classList.toggle('stale', status.stale);
@@ -77,6 +84,13 @@ export class TileView {
       if (this.#reason.title !== status.reason) this.#reason.title = status.reason;
     }
     this.#retry.hidden = !status.canRetry;
+  }
+
+  #showFormat({ codec, size, codecReason }: TileStatus): void {
+    setText(this.#format, this.#hasCodecButton || codec === '' ? size : `${codec} ${size}`);
+    const reason = codecReason === '' ? '' : `${codec}, ${codecReason}`;
+    setText(this.#why, reason);
+    if (this.#format.title !== reason) this.#format.title = reason;
   }
 
   /** Shows the codec and why it was chosen; `auto` if the tile chose it. */

@@ -91,3 +91,50 @@ impl Crashes {
         wait
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn pictures_restart_the_backoff() {
+        let (mut crashes, now) = (Crashes::default(), Instant::now());
+        let waits = [0, 1, 2, 3, 4].map(|_| crashes.add(now, Ended::default()).wait);
+        assert_eq!(waits[2..], [2 * SECOND, 4 * SECOND, 8 * SECOND]);
+        let played = Ended {
+            had_pictures: true,
+            ..Ended::default()
+        };
+        let next = crashes.add(now + 60 * SECOND, played);
+        assert_eq!((next.failed, next.wait), (false, RESTART));
+    }
+
+    #[test]
+    fn only_crashes_within_the_window_mark_a_camera_as_failed() {
+        for (every, failed) in [(14, true), (16, false)] {
+            let (mut crashes, began) = (Crashes::default(), Instant::now());
+            let last = [0, 1, 2]
+                .map(|number| crashes.add(began + every * number * SECOND, Ended::default()))[2];
+            assert_eq!(last.failed, failed, "every {every} s");
+        }
+    }
+
+    #[test]
+    fn a_long_attempt_without_pictures_is_a_failure() {
+        for (lasted, had_pictures, failed) in [
+            (CRASH_WINDOW - SECOND, false, false),
+            (CRASH_WINDOW, false, true),
+            (CRASH_WINDOW * 9, true, false),
+        ] {
+            let ended = Ended {
+                had_pictures,
+                lasted,
+                ..Ended::default()
+            };
+            let next = Crashes::default().add(Instant::now(), ended);
+            assert_eq!(next.failed, failed, "{ended:?}");
+        }
+    }
+}

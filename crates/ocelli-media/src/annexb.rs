@@ -63,63 +63,76 @@ pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item
 
 /// Returns all parameter sets before an access unit's first slice, without start codes.
 pub fn all_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head(codec, bytes).filter(move |unit| is_parameter_set(codec, unit))
+}
+
+/// Returns whether this NAL unit is a parameter set.
+pub fn is_parameter_set(codec: Codec, unit: &[u8]) -> bool {
+    matches!(
+        (codec, kind(codec, unit)),
+        (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34))
+    )
+}
+
+/// Returns whether this NAL unit only marks the beginning of an access unit.
+pub fn is_delimiter(codec: Codec, unit: &[u8]) -> bool {
+    matches!(
+        (codec, kind(codec, unit)),
+        (Codec::H264, Some(9)) | (Codec::H265, Some(35))
+    )
+}
+
+fn is_slice(codec: Codec, unit: &[u8]) -> bool {
+    match (codec, kind(codec, unit)) {
+        (Codec::H264, Some(kind)) => matches!(kind, 1..=5),
+        (_, Some(kind)) => kind <= 31,
+        (_, None) => false,
+    }
+}
+
+/// Returns the units before an access unit's first slice, without start codes.
+pub fn head(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     // Searching a raw picture would take longer than everything else that is done with it.
     let bytes = matches!(codec, Codec::H264 | Codec::H265).then_some(bytes);
     let units = bytes.into_iter().flat_map(unit_starts);
-    let before_slices = units.take_while(move |rest| match (codec, kind(codec, rest)) {
-        (Codec::H264, Some(kind)) => !matches!(kind, 1..=5),
-        (_, Some(kind)) => kind > 31,
-        (_, None) => false,
-    });
-    let sets = before_slices.filter(move |rest| {
-        matches!(
-            (codec, kind(codec, rest)),
-            (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34))
-        )
-    });
-    sets.map(unit)
+    units
+        .take_while(move |rest| !is_slice(codec, rest))
+        .map(unit)
+}
+
+/// Returns an access unit's first slice and everything after it, without the first start code.
+pub fn from_first_slice(codec: Codec, bytes: &[u8]) -> &[u8] {
+    let mut units = unit_starts(bytes);
+    units.find(|rest| is_slice(codec, rest)).unwrap_or_default()
 }
 
 /// Returns true if there is a slice in these bytes, which begin with a start code.
 pub fn has_slice(codec: Codec, bytes: &[u8]) -> bool {
-    unit_starts(bytes).any(|rest| match (codec, kind(codec, rest)) {
-        (Codec::H264, Some(kind)) => matches!(kind, 1..=5),
-        (_, Some(kind)) => kind <= 31,
-        (_, None) => false,
-    })
+    unit_starts(bytes).any(|rest| is_slice(codec, rest))
 }
 
-/// Facts about an access unit, read from the headers up to its first slice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
-    /// Whether a decoder that has the parameter sets can start here.
-    pub key: bool,
-    /// Whether the access unit contains the parameter sets.
-    pub parameters: bool,
-}
-
-/// Surveys an access unit.
+/// Returns whether a decoder that has the parameter sets can start at this access unit.
 ///
-/// Key frames are not only IDR pictures: H.265 also has CRA and BLA (types 16 to 23 in
-/// all), and H.264 cameras with open groups or gradual refresh only send a recovery point.
-pub fn survey(codec: Codec, bytes: &[u8]) -> Survey {
-    let mut survey = Survey::default();
+/// That is not only so for IDR pictures:
+///
+/// - H.265 also has CRA and BLA (types 16 to 23 in all). After a CRA there may be pictures that
+///   refer to pictures before it (RASL). A decoder that starts at the CRA leaves those out, as
+///   the standard demands (8.1.3), and one that was decoding before needs them, so they stay in
+///   the stream.
+/// - H.264 cameras with open groups or gradual refresh only send a recovery point. For them there
+///   is no better place: without it, such a stream would have one key frame at its very
+///   beginning. Decoders leave out or conceal what they can't decode until they have recovered.
+pub fn is_key(codec: Codec, bytes: &[u8]) -> bool {
+    let mut recovers = false;
     for rest in unit_starts(bytes) {
         match (codec, kind(codec, rest)) {
-            (Codec::H264, Some(7)) | (Codec::H265, Some(33)) => survey.parameters = true,
-            (Codec::H264, Some(6)) => survey.key |= announces_recovery_point(unit(rest)),
-            (Codec::H264, Some(kind @ 1..=5)) => {
-                survey.key |= kind == 5;
-                break;
-            }
-            (Codec::H265, Some(kind @ 0..=31)) => {
-                survey.key = matches!(kind, 16..=23);
-                break;
-            }
+            (Codec::H264, Some(6)) => recovers |= announces_recovery_point(unit(rest)),
+            (Codec::H264, Some(kind @ 1..=5)) => return kind == 5 || recovers,
+            (Codec::H265, Some(kind @ 0..=31)) => return matches!(kind, 16..=23),
             _ => {}
         }
     }
-    survey
+    false
 }
 
 /// Returns true if an H.264 SEI unit holds a recovery point.
@@ -147,30 +160,6 @@ fn announces_recovery_point(unit: &[u8]) -> bool {
         rest = rest.get(len..).unwrap_or_default();
     }
     false
-}
-
-/// Maximum size of the parameter sets in bytes. They are kept while their camera plays; a few
-/// hundred bytes are usual.
-const MAX_PARAMETER_SETS: usize = 64 << 10;
-
-/// Returns the parameter sets of an access unit, each after a start code, up to 64 KiB in all.
-pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
-    let mut sets = Vec::new();
-    for rest in unit_starts(bytes) {
-        match (codec, kind(codec, rest)) {
-            (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34)) => {
-                let unit = unit(rest);
-                if sets.len() + unit.len() > MAX_PARAMETER_SETS {
-                    break;
-                }
-                sets.extend(START_CODE);
-                sets.extend(unit);
-            }
-            (Codec::H264, Some(1..=5)) | (Codec::H265, Some(0..=31)) => break,
-            _ => {}
-        }
-    }
-    sets
 }
 
 /// The longest access unit that is accepted.
@@ -304,10 +293,8 @@ mod tests {
             let lasts: Vec<_> = units.iter().map(|unit| unit[unit.len() - 1]).collect();
             assert_eq!(lasts, [6, 7, 9], "in steps of {step}");
             assert_eq!(units.concat(), stream[..units.concat().len()]);
-            assert_eq!(
-                parameter_sets(Codec::H264, &units[0]),
-                access_unit(&[&[0x67, 1, 2], &[0x68, 3, 4]])
-            );
+            let sets: Vec<_> = all_parameter_sets(Codec::H264, &units[0]).collect();
+            assert_eq!(sets, [[0x67, 1, 2], [0x68, 3, 4]]);
         }
     }
 
@@ -334,14 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn parameter_sets_are_bounded() {
-        let set = [&[0x67][..], &[1; 1000]].concat();
-        let sets = vec![&set[..]; 1000];
-        let capacity = parameter_sets(Codec::H264, &access_unit(&sets));
-        assert!((60_000..=MAX_PARAMETER_SETS + 1000).contains(&capacity.len()));
-    }
-
-    #[test]
     fn units_are_found_after_start_codes_of_both_lengths() {
         let bytes = [
             &[0, 0, 0, 1, 7, 9, 0][..],
@@ -356,7 +335,7 @@ mod tests {
 
     #[test]
     fn key_frames_are_found_in_both_codecs() {
-        let key = |codec, units: &[&[u8]]| survey(codec, &access_unit(units)).key;
+        let key = |codec, units: &[&[u8]]| is_key(codec, &access_unit(units));
         assert!(key(Codec::H264, &[&[0x67], &[0x68], &[0x65, 1]]));
         assert!(!key(Codec::H264, &[&[0x67], &[0x68], &[0x41, 1]]));
         assert!(key(
@@ -380,22 +359,17 @@ mod tests {
     }
 
     #[test]
-    fn parameter_sets_are_found() {
-        let found = survey(Codec::H264, &access_unit(&[&[0x67], &[0x68], &[0x65]]));
+    fn an_access_unit_is_split_before_its_first_slice() {
+        let bytes = access_unit(&[&[9, 0xF0], &[0x67, 1], &[6, 2], &[0x65, 3], &[0x67, 4]]);
+        let before: Vec<_> = head(Codec::H264, &bytes).collect();
+        assert_eq!(before, [[9, 0xF0], [0x67, 1], [6, 2]]);
         assert_eq!(
-            found,
-            Survey {
-                key: true,
-                parameters: true
-            }
+            from_first_slice(Codec::H264, &bytes),
+            [0x65, 3, 0, 0, 0, 1, 0x67, 4]
         );
-        let found = survey(Codec::H265, &access_unit(&[&[19 << 1, 1]]));
-        assert_eq!(
-            found,
-            Survey {
-                key: true,
-                parameters: false
-            }
-        );
+        assert_eq!(head(Codec::Yuv420p, &bytes).count(), 0);
+        assert!(is_delimiter(Codec::H264, before[0]) && is_delimiter(Codec::H265, &[35 << 1]));
+        let sets: Vec<_> = all_parameter_sets(Codec::H264, &bytes).collect();
+        assert_eq!(sets, [[0x67, 1]]);
     }
 }

@@ -97,6 +97,15 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -
     arguments
 }
 
+/// Returns the output arguments for the input's own stream in an MPEG transport stream on standard
+/// output. It is written at once, and the end of each picture can be told: by its length, or by
+/// the padding of its last packet.
+pub fn to_copy() -> Vec<String> {
+    let arguments = "-an -sn -dn -c:v copy -muxdelay 0 -muxpreload 0 -omit_video_pes_length 0 \
+                     -flush_packets 1 -f mpegts pipe:1";
+    arguments.split_whitespace().map(str::to_owned).collect()
+}
+
 /// Returns the output arguments for MPEG-1 in AVI on standard output, for pictures that are
 /// stamped `from` seconds or later. The first of them is stamped exactly `from`.
 ///
@@ -205,23 +214,28 @@ pub fn ivf_frame(len: usize, millis: u64) -> [u8; 12] {
     header
 }
 
-/// Publishes the pictures in an ffmpeg's SMJPEG output until the output ends. The reason for its
-/// end is in ffmpeg's standard error.
+/// Publishes the pictures in an ffmpeg's SMJPEG output until the output ends. Returns whether
+/// there were any. The reason for its end is in ffmpeg's standard error.
 ///
 /// # Errors
 /// ffmpeg writes more than a program's budget allows.
-pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> Result<(), Failure> {
+pub async fn publish(
+    output: impl AsyncRead + Unpin,
+    publisher: &Publisher,
+) -> Result<bool, Failure> {
+    let mut had_pictures = false;
     let mut pictures = Smjpeg::new(output, publisher.budget(PeerKind::Program));
     loop {
         let buffer = match pictures.next().await {
             Ok(Some((_, buffer))) => buffer,
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(had_pictures),
             Err(error) => {
                 let exceeded = BudgetExceeded::cause_of(&error);
-                return exceeded.map_or(Ok(()), |exceeded| Err(exceeded.into()));
+                return exceeded.map_or(Ok(had_pictures), |exceeded| Err(exceeded.into()));
             }
         };
         if let Ok(picture) = jpeg::picture_in(buffer) {
+            had_pictures = true;
             publisher.publish(picture);
         }
     }

@@ -10,7 +10,7 @@
 //! | [`options`] | rendition options in a camera's configuration |
 //! | [`ffmpeg`] | command lines for the ffmpeg program, and parsing of its output |
 //! | [`supervise`] | child processes |
-//! | [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`] | format parsers that do not decode |
+//! | [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`], [`mpegts`] | format parsers that do not decode |
 //! | [`system`] | the calls that need `unsafe` |
 
 pub mod annexb;
@@ -20,6 +20,7 @@ pub mod ffmpeg;
 mod ffmpeg;
 pub mod jpeg;
 pub mod mpeg1;
+pub mod mpegts;
 pub mod options;
 pub mod parameter_set;
 mod pipe;

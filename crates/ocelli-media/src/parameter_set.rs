@@ -1,10 +1,18 @@
-//! Parses the picture size from the sequence parameter sets of H.264 (ISO/IEC 14496-10,
-//! 7.3.2.1.1) and H.265 (ISO/IEC 23008-2, 7.3.2.2). It reads no further than the size and
-//! does not validate the other fields, because the decoder does that.
+//! Sequence parameter sets of H.264 (ISO/IEC 14496-10, 7.3.2.1.1) and H.265 (ISO/IEC 23008-2,
+//! 7.3.2.2): the size of the pictures, the codec string, and whether pictures are reordered.
+//! Fields that are not needed are not validated, because the decoder does that.
+
+mod bits;
+mod codec_string;
+mod reordering;
+
+pub use codec_string::codec_string;
+pub use reordering::without_reordering;
 
 use crate::annexb;
 use crate::jpeg;
 use crate::mpeg1;
+use bits::Bits;
 use ocelli_core::Codec;
 use ocelli_core::capacity::Size;
 
@@ -29,15 +37,27 @@ pub fn measure(codec: Codec, bytes: &[u8]) -> Option<Size> {
 /// Returns the size in one sequence parameter set.
 pub fn size(codec: Codec, unit: &[u8]) -> Option<Size> {
     match codec {
-        Codec::H264 => h264(Bits::new(unit.get(1..)?)),
+        Codec::H264 => h264(&mut Bits::new(unit.get(1..)?)).map(|sequence| sequence.size),
         Codec::H265 => h265(Bits::new(unit.get(2..)?)),
         Codec::Jpeg | Codec::Mpeg1 | Codec::Yuv420p => None,
     }
 }
 
-fn h264(mut bits: Bits<'_>) -> Option<Size> {
+/// The part of an H.264 sequence parameter set before its video usability information.
+struct H264Sequence {
+    profile: u32,
+    /// The constraint flags, the first one in the highest of eight bits.
+    constraints: u32,
+    order_count_type: u32,
+    reference_frames: u32,
+    size: Size,
+}
+
+/// Parses up to the flag that announces video usability information.
+fn h264(bits: &mut Bits<'_>) -> Option<H264Sequence> {
     let profile = bits.take(8)?;
-    bits.skip(16)?;
+    let constraints = bits.take(8)?;
+    bits.skip(8)?;
     bits.number()?;
     let mut chroma = 1;
     if matches!(
@@ -56,13 +76,14 @@ fn h264(mut bits: Bits<'_>) -> Option<Size> {
             let lists = if chroma == 3 { 12 } else { 8 };
             for list in 0..lists {
                 if bits.flag()? {
-                    skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                    skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
                 }
             }
         }
     }
     bits.number()?;
-    match bits.number()? {
+    let order_count_type = bits.number()?;
+    match order_count_type {
         0 => {
             bits.number()?;
         }
@@ -76,7 +97,7 @@ fn h264(mut bits: Bits<'_>) -> Option<Size> {
         }
         _ => {}
     }
-    bits.number()?;
+    let reference_frames = bits.number()?;
     bits.skip(1)?;
     let across = u64::from(bits.number()?) + 1;
     let down = u64::from(bits.number()?) + 1;
@@ -91,7 +112,13 @@ fn h264(mut bits: Bits<'_>) -> Option<Size> {
         _ => (1, fields),
     };
     let coded = (across * 16, down * 16 * fields);
-    Some(cropped(coded, unit, &mut bits))
+    Some(H264Sequence {
+        profile,
+        constraints,
+        order_count_type,
+        reference_frames,
+        size: cropped(coded, unit, bits),
+    })
 }
 
 fn skip_scaling_list(bits: &mut Bits<'_>, len: usize) -> Option<()> {
@@ -157,93 +184,6 @@ fn cropped(coded: (u64, u64), unit: (u64, u64), bits: &mut Bits<'_>) -> Size {
     match is_padding {
         true => (side(coded.0 - gone.0), side(coded.1 - gone.1)),
         false => whole,
-    }
-}
-
-/// Bit reader for a NAL unit that skips emulation prevention bytes.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    /// Position of the next byte.
-    at: usize,
-    /// Number of zero bytes directly before it.
-    zeros: u8,
-    byte: u8,
-    /// Unread bits of `byte`.
-    left: u32,
-}
-
-impl<'a> Bits<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            zeros: 0,
-            byte: 0,
-            left: 0,
-        }
-    }
-
-    fn next_byte(&mut self) -> Option<u8> {
-        let mut byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        if self.zeros == 2 && byte == 3 {
-            self.zeros = 0;
-            byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-        }
-        self.zeros = if byte == 0 {
-            (self.zeros + 1).min(2)
-        } else {
-            0
-        };
-        Some(byte)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        if self.left == 0 {
-            self.byte = self.next_byte()?;
-            self.left = 8;
-        }
-        self.left -= 1;
-        Some(self.byte >> self.left & 1 == 1)
-    }
-
-    /// Reads at most 32 bits.
-    fn take(&mut self, bits: u32) -> Option<u32> {
-        let mut value = 0;
-        for _ in 0..bits {
-            value = value << 1 | u32::from(self.flag()?);
-        }
-        Some(value)
-    }
-
-    fn skip(&mut self, bits: u32) -> Option<()> {
-        for _ in 0..bits {
-            self.flag()?;
-        }
-        Some(())
-    }
-
-    /// Reads an unsigned Exp-Golomb number.
-    fn number(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while !self.flag()? {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        Some((1 << zeros) - 1 + self.take(zeros)?)
-    }
-
-    /// Reads a signed Exp-Golomb number.
-    fn signed(&mut self) -> Option<i64> {
-        let number = i64::from(self.number()?);
-        Some(if number % 2 == 1 {
-            number / 2 + 1
-        } else {
-            -(number / 2)
-        })
     }
 }
 

@@ -11,8 +11,9 @@
 //!   the protocol in ways that no library allows.
 //! - [`Hub`]: the `ocelli` program as a process, with its children, threads and descriptors.
 //! - [`schedule`]: every order in which the steps of several actors can happen.
-//! - [`feed`]: many cameras at a steady rate from one thread. [`watcher`]: a wall that is
-//!   watched while something happens to the hub.
+//! - [`feed`]: many cameras at a steady rate from one thread, with JPEG over HTTP. [`video_feed`]:
+//!   the same with H.264 over RTSP. [`video`] encodes and stamps it.
+//! - [`watcher`]: a wall that is watched while something happens to the hub.
 //! - [`link`], [`socket`]: blocking connections and WebSockets, plain or encrypted.
 //! - [`hostile`]: peers that attack a hub, and the criteria for how well it withstands them.
 //! - [`jpeg`]: small valid pictures of any size in bytes, stamped with the time of their
@@ -41,6 +42,8 @@ pub mod rtsp_media;
 pub mod rtsp_script;
 pub mod schedule;
 pub mod socket;
+pub mod video;
+pub mod video_feed;
 pub mod watcher;
 pub mod websocket;
 pub mod wire;

@@ -21,7 +21,7 @@ pub enum Flaw {
     NotJpeg,
     /// The picture was cut off.
     NoEnd,
-    /// The picture consists only of headers.
+    /// The picture consists only of headers, or its last scan is empty.
     NoScan,
     /// The picture is too large.
     TooLong,

@@ -190,6 +190,17 @@ fn headers_without_a_scan_are_not_a_picture() {
 }
 
 #[test]
+fn a_picture_with_an_empty_last_scan_is_not_whole() {
+    let jpeg = encode(48, 20);
+    let (_, rest) = segments(&jpeg);
+    let scan_header = &rest[..2 + usize::from(rest[3])];
+    let bad = [&jpeg[..jpeg.len() - 2], scan_header, b"\xff\xd9"].concat();
+    assert_eq!(shown(&bad), Err(Flaw::NoEnd));
+    assert_eq!(shown(&[&bad[..], b"\r"].concat()), Err(Flaw::NoScan));
+    assert_eq!(split(&[&bad[..], &jpeg].concat()), [jpeg]);
+}
+
+#[test]
 fn padding_is_trimmed() {
     let jpeg = encode(48, 20);
     for padding in [
@@ -221,6 +232,45 @@ fn the_last_of_several_pictures_counts() {
     let cut = &old[..old.len() - 3];
     assert_eq!(shown(&[cut, &new].concat()).as_ref(), Ok(&new));
     assert_eq!(shown(&[&new[..], cut].concat()).as_ref(), Ok(&new));
+}
+
+#[test]
+fn the_search_in_a_message_ends_after_many_incomplete_pictures() {
+    let jpeg = encode(16, 16);
+    let cut = &jpeg[..jpeg.len() - 3];
+    for (count, expected) in [
+        (MAX_FLAWS - 1, Ok(jpeg.clone())),
+        (MAX_FLAWS, Err(Flaw::NoEnd)),
+    ] {
+        let message = [&cut.repeat(count as usize), &jpeg[..]].concat();
+        assert_eq!(shown(&message), expected, "{count}");
+    }
+}
+
+#[test]
+fn a_damaged_scan_does_not_hide_the_end() {
+    let jpeg = encode(48, 20);
+    // Markers that can't follow a scan. As segments, they would reach beyond the end.
+    for marker in [0x01, 0x45, 0xBF, 0xC0, 0xC2, 0xC8, 0xD3, 0xF0, 0xFD] {
+        let mut damaged = jpeg.clone();
+        let at = damaged.len() - 12;
+        damaged[at..at + 4].copy_from_slice(&[0xFF, marker, 1, 0]);
+        assert_eq!(shown(&damaged).as_ref(), Ok(&damaged), "{marker:x}");
+        assert_eq!(split(&damaged), [damaged.as_slice()], "{marker:x}");
+    }
+}
+
+#[test]
+fn a_start_marker_begins_a_picture_only_in_front_of_another_marker() {
+    let jpeg = encode(48, 20);
+    for cut in [2, 25, jpeg.len() - 20] {
+        let damaged = [&jpeg[..cut], b"\xff\xd8\0", &jpeg[2..]].concat();
+        let found = split(&[&damaged[..], &jpeg].concat());
+        assert_eq!(found.last(), Some(&jpeg), "{cut}");
+        for picture in found {
+            assert_eq!(shown(&picture), Ok(picture), "{cut}");
+        }
+    }
 }
 
 #[test]
@@ -263,6 +313,21 @@ fn missing_huffman_tables_are_added_once() {
                 [complete, jpeg.clone()]
             );
         }
+    }
+}
+
+#[test]
+fn a_segment_that_ends_in_a_start_marker_is_cut_off_whether_tables_follow_or_not() {
+    let complete = encode(48, 20);
+    for jpeg in [without_tables(&complete, |_| true), complete] {
+        let (segments, scan) = segments(&jpeg);
+        let mut damaged = vec![0xFF, SOI];
+        let quantization = [&[0; 63][..], &[0xFF, SOI]].concat();
+        let all = segments.into_iter();
+        for (marker, content) in all.chain([(0xDB, &quantization[..])]) {
+            damaged.extend(segment(marker, content));
+        }
+        assert_eq!(shown(&[&damaged, scan].concat()), Err(Flaw::NoScan));
     }
 }
 
@@ -428,12 +493,22 @@ fn damaged_pictures_cause_no_panic() {
             let at = numbers.below(bytes.len());
             bytes[at] = [0, 1, 0xFF, 0xD8, 0xD9, 0xDA, numbers.below(256) as u8][numbers.below(7)];
         }
+        // A segment that is too short for its content.
+        if numbers.below(4) == 0 {
+            let starts = [0xC0, 0xC4, 0xDA, 0xDB, 0xE1];
+            let marker = starts[numbers.below(starts.len())];
+            let at = bytes.windows(2).position(|two| two == [0xFF, marker]);
+            if let Some(length) = at.and_then(|at| bytes.get_mut(at + 2..at + 4)) {
+                length.copy_from_slice(&[0, numbers.below(9) as u8]);
+            }
+        }
         bytes.truncate(numbers.below(bytes.len() + 1));
         let _ = (size(&bytes), shown(&bytes));
         let mut splitter = Splitter::default();
         for mut piece in bytes.chunks(1 + numbers.below(64)) {
             while let Some(found) = splitter.next_picture(&mut piece) {
-                assert!(picture_in(found.buffer).is_ok());
+                let payload = found.buffer.payload().to_vec();
+                assert_eq!(shown(&payload), Ok(payload), "it stays the same");
             }
         }
     }

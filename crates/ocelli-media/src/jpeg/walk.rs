@@ -215,6 +215,7 @@ struct Walk {
     segment: Option<Segment>,
     /// Start of the current scan.
     scan_at: usize,
+    /// Whether the last scan has data.
     has_scan: bool,
     size: Option<(u16, u16)>,
     /// Whether the standard Huffman tables can be used: the picture is sequential,
@@ -259,7 +260,9 @@ impl Walk {
             // Any number of fill bytes may precede a marker.
             [0xFF, 0xFF, ..] => self.at = last_of_run(bytes, self.at),
             [0xFF, EOI, ..] => return Some(Step::End(self.at + 2)),
-            [0xFF, SOI, ..] => return Some(Step::Start(self.at, 0)),
+            [0xFF, SOI, 0xFF, ..] => return Some(Step::Start(self.at, 0)),
+            // No picture begins here.
+            [0xFF, SOI, _, ..] => return self.junk(bytes),
             [0xFF, 0x01 | 0xD0..=0xD7, ..] => self.at += 2,
             [0xFF, 0, ..] => return self.junk(bytes),
             [0xFF, marker, high, low, ..] => {
@@ -344,7 +347,7 @@ impl Walk {
                 }
                 Some(&marker) if ends_scan(marker) => {
                     self.at = at;
-                    self.has_scan |= at > self.scan_at;
+                    self.has_scan = at > self.scan_at;
                     self.state = State::Marker;
                     return None;
                 }
@@ -388,9 +391,10 @@ fn is_metadata(marker: u8) -> bool {
     matches!(marker, 0xE0..=0xEF | 0xFE)
 }
 
-/// Returns true for the markers with which pictures begin.
+/// Returns true for the markers with which pictures begin, and for the one in front of which
+/// tables are added, so that they change nothing.
 fn begins_picture(marker: u8) -> bool {
-    is_metadata(marker) || matches!(marker, HUFFMAN_TABLES | 0xC0..=0xC2 | 0xDB | 0xDD)
+    is_metadata(marker) || matches!(marker, HUFFMAN_TABLES | 0xC0..=0xC2 | SOS | 0xDB | 0xDD)
 }
 
 /// Returns the longest segment with this marker, counted like its length. A longer one is not

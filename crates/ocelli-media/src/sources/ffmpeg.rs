@@ -1,26 +1,34 @@
-//! Source for inputs that only ffmpeg can read, transcoded to JPEG.
+//! Source for inputs that only ffmpeg can read. H.264 and H.265 are passed on as they are;
+//! anything else is transcoded to JPEG.
+//!
+//! Whether an input has to be transcoded is known only once ffmpeg has opened it. Then another
+//! ffmpeg opens it again, and later attempts begin with that one.
 //!
 //! ffmpeg gets a network address on its standard input, as a concat demuxer list with one
 //! entry. Every user of this machine can read command lines, and the address may contain a
 //! password.
 
+use super::transport::{self, Outcome};
 use super::{Address, Credentials, Kind, tls_trust};
 use crate::ffmpeg;
 use crate::options::{JpegOptions, JpegRate};
-use crate::supervise::{Input as Stdin, Reaper};
+use crate::supervise::{Child, Input as Stdin, Reaper};
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::process::ChildStdout;
+use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 /// The kind `ffmpeg`.
 pub const KIND: Kind = Kind {
     name: "ffmpeg",
     schemes: &["ffmpeg", "rtmp", "rtmps", "srt", "udp", "rtp"],
-    about: "Anything that the ffmpeg program can read, as JPEG.",
+    about: "Anything that the ffmpeg program can read: H.264 and H.265 as they are, anything else as JPEG.",
     example: "ffmpeg:rtsp://viewer:password@10.0.0.9/odd",
     options: &[
         (
@@ -38,6 +46,9 @@ pub const KIND: Kind = Kind {
     ],
     open,
 };
+
+/// A film that is shorter than this is not repeated at once: each repetition starts a program.
+const SHORTEST_FILM: Duration = Duration::from_millis(500);
 
 /// ffmpeg's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +77,15 @@ enum Verification {
     Impossible,
 }
 
+/// What ffmpeg does with the pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    /// It passes on H.264 and H.265.
+    Copy,
+    /// It makes JPEG.
+    Transcode,
+}
+
 /// A source that ffmpeg reads.
 #[derive(Debug)]
 pub(super) struct Ffmpeg {
@@ -73,6 +93,8 @@ pub(super) struct Ffmpeg {
     format: Option<String>,
     jpeg: JpegOptions,
     verification: Verification,
+    /// Whether the input is known to have another codec than H.264 and H.265.
+    must_transcode: AtomicBool,
     reaper: Reaper,
 }
 
@@ -127,6 +149,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         format,
         jpeg,
         verification,
+        must_transcode: AtomicBool::new(false),
         reaper: Reaper::default(),
     })
 }
@@ -139,12 +162,13 @@ impl Ffmpeg {
             format: None,
             jpeg,
             verification: Verification::On,
+            must_transcode: AtomicBool::new(false),
             reaper: Reaper::default(),
         }
     }
 
-    /// Creates a source that plays an RTSP camera whose codec only ffmpeg supports. Its address
-    /// is passed to [`Self::play`].
+    /// Creates a source that plays an RTSP camera with another codec than H.264 and H.265. Its
+    /// address is passed to [`Self::play`].
     pub(super) fn rtsp(jpeg: JpegOptions) -> Self {
         Self {
             input: Input::Url {
@@ -155,6 +179,7 @@ impl Ffmpeg {
             format: None,
             jpeg,
             verification: Verification::On,
+            must_transcode: AtomicBool::new(false),
             reaper: Reaper::default(),
         }
     }
@@ -174,7 +199,7 @@ impl Ffmpeg {
             credentials: credentials.cloned(),
             transport: "tcp",
         };
-        self.run(&input, publisher).await
+        self.transcode(&input, publisher).await.1
     }
 
     /// Completes when no process of it is left.
@@ -183,11 +208,11 @@ impl Ffmpeg {
     }
 
     /// Returns the command line and the text for standard input.
-    fn command(&self, input: &Input) -> (Vec<String>, Option<String>) {
+    fn command(&self, input: &Input, task: Task) -> (Vec<String>, Option<String>) {
         let mut arguments = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
         add(&["-threads", "1", "-flags", "low_delay"]);
-        if self.jpeg.rate == JpegRate::KeyFrames {
+        if task == Task::Transcode && self.jpeg.rate == JpegRate::KeyFrames {
             add(&["-skip_frame", "nokey"]);
         }
         let mut list = None;
@@ -211,7 +236,10 @@ impl Ffmpeg {
                 add(&["-f", "lavfi", "-i", graph]);
             }
             Input::Loop(path) => {
-                add(&["-protocol_whitelist", "file", "-re", "-stream_loop", "-1"]);
+                add(&["-protocol_whitelist", "file", "-re"]);
+                if task == Task::Transcode {
+                    add(&["-stream_loop", "-1"]);
+                }
                 add(&["-i", &format!("file:{path}")]);
             }
             Input::Local(path) => {
@@ -227,7 +255,10 @@ impl Ffmpeg {
                 add(&["-i", path]);
             }
         }
-        arguments.extend(ffmpeg::to_smjpeg(&self.jpeg, None, None));
+        arguments.extend(match task {
+            Task::Copy => ffmpeg::to_copy(),
+            Task::Transcode => ffmpeg::to_smjpeg(&self.jpeg, None, None),
+        });
         (arguments, list)
     }
 
@@ -237,7 +268,75 @@ impl Ffmpeg {
                           verify_tls = false accepts any certificate";
             return Err(Failure::new(FailureKind::Unsupported, reason));
         }
-        let (arguments, list) = self.command(input);
+        if self.may_copy(input) && !self.must_transcode.load(Ordering::Relaxed) {
+            self.copy(input, publisher).await?;
+            self.must_transcode.store(true, Ordering::Relaxed);
+        }
+        let (had_pictures, result) = self.transcode(input, publisher).await;
+        if !had_pictures {
+            self.must_transcode.store(false, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Publishes the input's own pictures. Returns when it is seen to have another codec.
+    ///
+    /// Each repetition of a film is read by another ffmpeg. It would repeat the film itself, but
+    /// does not find the first key frame of some formats again.
+    async fn copy(&self, input: &Input, publisher: &Publisher) -> Result<(), Failure> {
+        loop {
+            let started = Instant::now();
+            let mut child = self.start(input, Task::Copy, publisher).await?;
+            let outcome = transport::publish(output(&mut child), publisher).await?;
+            let Outcome::Ended { had_pictures } = outcome else {
+                // A camera may refuse a second connection while the first one is open.
+                child.wait_or_kill().await;
+                return Ok(());
+            };
+            let failure = self.failure(input, &mut child, publisher).await;
+            match failure.kind {
+                FailureKind::Ended if had_pictures && matches!(input, Input::Loop(_)) => {
+                    publisher.interrupt();
+                    sleep_until(started + SHORTEST_FILM).await;
+                }
+                // It may have a format from which ffmpeg can decode but not copy.
+                FailureKind::Ended | FailureKind::Unsupported if !had_pictures => return Ok(()),
+                _ => return Err(failure),
+            }
+        }
+    }
+
+    /// Whether the input may have H.264 or H.265. Devices are opened in the format that they have.
+    fn may_copy(&self, input: &Input) -> bool {
+        match input {
+            Input::Lavfi(_) => false,
+            Input::Local(path) => !path.starts_with("/dev/") && self.format.is_none(),
+            Input::Url { .. } | Input::Loop(_) => true,
+        }
+    }
+
+    /// Publishes the input as JPEG. Returns whether there were pictures, and how it ended.
+    async fn transcode(&self, input: &Input, publisher: &Publisher) -> (bool, Result<(), Failure>) {
+        let mut child = match self.start(input, Task::Transcode, publisher).await {
+            Ok(child) => child,
+            Err(failure) => return (false, Err(failure)),
+        };
+        match ffmpeg::publish(output(&mut child), publisher).await {
+            Ok(had_pictures) => {
+                let failure = self.failure(input, &mut child, publisher).await;
+                (had_pictures, Err(failure))
+            }
+            Err(failure) => (true, Err(failure)),
+        }
+    }
+
+    async fn start(
+        &self,
+        input: &Input,
+        task: Task,
+        publisher: &Publisher,
+    ) -> Result<Child, Failure> {
+        let (arguments, list) = self.command(input, task);
         let stdin = match list {
             Some(_) => Stdin::Piped,
             None => Stdin::None,
@@ -250,20 +349,30 @@ impl Ffmpeg {
             // its standard error has the reason.
             let _ = stdin.write_all(list.as_bytes()).await;
         }
-        let Some(stdout) = child.stdout.take() else {
-            unreachable!("standard output is always a pipe");
-        };
-        ffmpeg::publish(stdout, publisher).await?;
-        let failure = ffmpeg::exit_failure(&mut child, limits).await;
+        Ok(child)
+    }
+
+    /// Returns the failure of an ffmpeg whose output has ended.
+    async fn failure(&self, input: &Input, child: &mut Child, publisher: &Publisher) -> Failure {
+        let limits = &publisher.capacity().limits().picture;
+        let failure = ffmpeg::exit_failure(child, limits).await;
         // ffmpeg made pictures until it ended without an error.
         if failure.reason == "ffmpeg ended" {
-            return Err(Failure::new(FailureKind::Ended, "the stream ended"));
+            return Failure::new(FailureKind::Ended, "the stream ended");
         }
-        Err(match input {
+        match input {
             Input::Loop(path) | Input::Local(path) => ffmpeg::name_file(failure, path),
             Input::Url { .. } | Input::Lavfi(_) => failure,
-        })
+        }
     }
+}
+
+/// Returns the output of an ffmpeg.
+fn output(child: &mut Child) -> ChildStdout {
+    let Some(stdout) = child.stdout.take() else {
+        unreachable!("standard output is always a pipe");
+    };
+    stdout
 }
 
 impl Source for Ffmpeg {
@@ -352,7 +461,7 @@ mod tests {
         let mut options = Section::empty("a test");
         let source = read(&Address::new(written), &mut options);
         let source = source.expect("a source");
-        source.command(&source.input)
+        source.command(&source.input, Task::Transcode)
     }
 
     #[test]

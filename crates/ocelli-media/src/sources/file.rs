@@ -23,7 +23,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 pub const KIND: Kind = Kind {
     name: "file",
     schemes: &["file"],
-    about: "A picture (.jpg), concatenated JPEGs (.mjpeg), or any video file that ffmpeg can read.",
+    about: "A picture (.jpg), concatenated JPEGs (.mjpeg), or any video file that ffmpeg can read, in a loop; H.264 and H.265 are passed on as they are.",
     example: "file:/srv/films/yard.mp4",
     options: &[(
         "fps",

@@ -2,6 +2,7 @@
 //! pipes, and does not handle their end.
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
+use super::parameter_sets::{CompleteUnit, ParameterSets};
 use super::raw::{Layout, RawPictures};
 use crate::annexb;
 use crate::ffmpeg::{self, NO_PARAMETER_SETS};
@@ -12,8 +13,7 @@ use crate::supervise::Input;
 use ocelli_config::{ConfigError, Section, parse_size};
 use ocelli_core::Metered;
 use ocelli_core::{
-    BudgetExceeded, Codec, Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher,
-    Timestamp,
+    BudgetExceeded, Codec, Failure, FailureKind, PeerKind, Picture, Publisher, Timestamp,
 };
 use std::io;
 use std::os::fd::AsFd;
@@ -277,9 +277,9 @@ async fn publish_bare<R: AsyncRead + Unpin>(
             return Err(no_video(if is_h264 { "H.264" } else { "H.265" }));
         }
         units.splitter.push(&chunk[..len]);
-        while let Some(picture) = units.next_picture()? {
+        while let Some(unit) = units.next_picture()? {
             without.reset();
-            publisher.publish(picture);
+            unit.publish(codec, Timestamp::UNKNOWN, units.sets.size(), publisher);
             pace.wait().await;
             input.budget().charge_messages(1);
             input.budget().ready().await?;
@@ -289,10 +289,8 @@ async fn publish_bare<R: AsyncRead + Unpin>(
 
 /// The pictures of an elementary stream. Each key frame gets parameter sets.
 struct Units {
-    codec: Codec,
     splitter: annexb::Splitter,
-    /// The latest parameter sets.
-    sets: Vec<u8>,
+    sets: ParameterSets,
     /// Number of key frames that could not be shown.
     undecodable: usize,
 }
@@ -300,42 +298,24 @@ struct Units {
 impl Units {
     fn new(codec: Codec) -> Self {
         Self {
-            codec,
             splitter: annexb::Splitter::new(codec),
-            sets: Vec::new(),
+            sets: ParameterSets::new(codec),
             undecodable: 0,
         }
     }
 
     /// Returns the next picture in the pushed bytes.
-    fn next_picture(&mut self) -> Result<Option<Picture>, Failure> {
+    fn next_picture(&mut self) -> Result<Option<CompleteUnit>, Failure> {
         while let Some(unit) = self.splitter.next_unit() {
-            let survey = annexb::survey(self.codec, unit);
-            if survey.parameters {
-                self.sets = annexb::parameter_sets(self.codec, unit);
-            }
-            if survey.key && self.sets.is_empty() {
+            let unit = self.sets.complete(unit);
+            if unit.key && !self.sets.is_complete() {
                 self.undecodable += 1;
                 if self.undecodable == MAX_UNDECODABLE_KEYS {
                     return Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS));
                 }
                 continue;
             }
-            let missing: &[u8] = match survey.key && !survey.parameters {
-                true => &self.sets,
-                false => &[],
-            };
-            let mut buffer = FrameBuffer::with_capacity(missing.len() + unit.len());
-            buffer.extend_from_slice(missing);
-            buffer.extend_from_slice(unit);
-            return Ok(Some(Picture {
-                codec: self.codec,
-                key: survey.key,
-                captured: Timestamp::UNKNOWN,
-                size: None,
-                codec_string: None,
-                buffer,
-            }));
+            return Ok(Some(unit));
         }
         Ok(None)
     }

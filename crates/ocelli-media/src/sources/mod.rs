@@ -16,6 +16,7 @@ mod http;
 mod kind;
 mod network_failure;
 mod pace;
+mod parameter_sets;
 mod pattern;
 mod pipe;
 pub mod push;
@@ -24,6 +25,7 @@ pub mod rtsp;
 mod ssrf_guard;
 mod tls_fault;
 mod tls_trust;
+mod transport;
 mod v4l2;
 
 pub use address::{Address, Credentials, redact};

@@ -371,6 +371,22 @@ mod tests {
     }
 
     #[test]
+    fn two_pictures_that_look_padded_by_chance_are_passed_on() {
+        let shift = raw_len(640, 368) - raw_len(640, 360);
+        let mut program = Program::new(640, 360);
+        let mut splitter = pictures((640, 360), 640);
+        for (count, is_passed) in [(2, true), (2, true), (3, false)] {
+            let mut picture = program.picture();
+            assert!(feed(&mut splitter, &picture).is_ok());
+            for number in 1..=count {
+                picture.rotate_right(shift);
+                let passed = feed(&mut splitter, &picture);
+                assert_eq!(passed.is_ok(), is_passed || number < count, "{passed:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_restarted_program_is_followed_after_a_pause() {
         for share in [0.02, 0.3, 0.5, 0.9] {
             let mut program = Program::new(640, 480);

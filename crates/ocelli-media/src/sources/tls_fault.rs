@@ -123,8 +123,10 @@ pub(super) fn tls_reason(error: &io::Error, plain: &str) -> Option<String> {
              address plays it"
         }
         TlsFault::Ciphers => {
+            // With TLS 1.2, the alert for a missing client certificate is the same.
             "its TLS is too old: it supports no key exchange and cipher that are still \
-             considered secure; ffmpeg: in front of its address plays it"
+             considered secure; ffmpeg: in front of its address plays it, unless the camera \
+             requires a client certificate"
         }
         TlsFault::ClientCertificate => "it requires a client certificate, which is not supported",
         TlsFault::Name => "it refuses the host name in its address; try its IP address",
@@ -137,6 +139,15 @@ pub(super) fn tls_reason(error: &io::Error, plain: &str) -> Option<String> {
         }
     };
     Some(reason.to_owned())
+}
+
+/// Returns the reason if a camera ends an open connection because it requires a client
+/// certificate. With TLS 1.3, it does so only after the handshake.
+pub(super) fn missing_certificate_reason(error: &io::Error) -> Option<String> {
+    match TlsFault::of(error)? {
+        TlsFault::ClientCertificate => tls_reason(error, ""),
+        _ => None,
+    }
 }
 
 fn certificate_reason(error: &io::Error) -> Option<String> {

@@ -122,7 +122,8 @@ async fn a_still_with_a_wrong_type_or_length_is_shown() {
     ] {
         let script = Script::new().await;
         let mut watch = Watch::new(&script.url("http", "", "/still.jpg"), INTERVAL);
-        for _ in 0..2 {
+        // After three stills in a row that are not whole, the attempt would fail.
+        for _ in 0..4 {
             let whole = picture(1);
             let (peer, _) = script.answer(&[head.as_bytes(), &whole].concat()).await;
             drop(peer);

@@ -3,7 +3,7 @@
 use crate::sources::REFUSED;
 use crate::sources::network_failure::{no_answer, refused, unreachable};
 use crate::sources::redact;
-use crate::sources::tls_fault::tls_reason;
+use crate::sources::tls_fault::{missing_certificate_reason, tls_reason};
 use ocelli_core::{BudgetExceeded, Failure, FailureKind};
 use std::error::Error;
 use std::io;
@@ -52,7 +52,10 @@ impl Fault {
             Self::NotHttp => return Failure::new(FailureKind::Ended, NOT_HTTP),
             Self::ExpectsTls => return Failure::new(FailureKind::Unsupported, EXPECTS_TLS),
             Self::Excess(reason) => return Failure::new(FailureKind::Unsupported, reason),
-            Self::Io(error) => error,
+            Self::Io(error) => match missing_certificate_reason(&error) {
+                Some(reason) => return Failure::new(FailureKind::Unsupported, reason),
+                None => error,
+            },
             Self::Handshake(error) => {
                 if let Some(reason) = tls_reason(&error, "http") {
                     tracing::debug!(camera = %peer, "{}", redact(&account(&error)));
@@ -84,4 +87,23 @@ fn account(error: &io::Error) -> String {
         cause = error.source();
     }
     account
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{AlertDescription, Error};
+
+    #[test]
+    fn a_client_certificate_that_is_required_after_the_handshake_is_told() {
+        let alert = |description| io::Error::other(Error::AlertReceived(description));
+        let explained = |description| Fault::Io(alert(description)).explain("cam:443", CLOSED);
+        let failure = explained(AlertDescription::CertificateRequired);
+        assert_eq!(failure.kind, FailureKind::Unsupported);
+        assert_eq!(
+            failure.reason,
+            "it requires a client certificate, which is not supported"
+        );
+        assert_eq!(explained(AlertDescription::InternalError).reason, CLOSED);
+    }
 }

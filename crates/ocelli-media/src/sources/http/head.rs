@@ -230,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn headers_with_common_deviations_are_read() {
+        let mut reader = HeadReader::default();
+        let response = b"HTTP/1.1 302 Found\r\nno header\r\nLocation : /a\r\n b\r\n\tc \r\n\
+                         X-Name:\x01a\x7fb\nServer:\r\n: x\r\n\r\n";
+        let head = reader.take(&mut &response[..]).expect("HTTP");
+        let headers = head.expect("a head").headers;
+        let read = ["location", "x-name", "server"].map(|name| headers.get(name));
+        let values = ["/a b c", "ab", ""].map(HeaderValue::from_static);
+        assert_eq!(read, values.each_ref().map(Some));
+        assert_eq!(headers.len(), 3);
+    }
+
+    #[test]
     fn invalid_http_is_rejected_at_once() {
         for bad in [
             "SSH-2.0-x",

@@ -6,9 +6,9 @@
 //! that can only be the first of a picture begin one, for cameras whose timestamps stand still.
 //! The units themselves are not interpreted; the decoder does that.
 
-use super::parameter_sets::ParameterSets;
+use super::super::parameter_sets::{CompleteUnit, ParameterSets};
 use crate::annexb::{self, START_CODE};
-use ocelli_core::{Codec, FrameBuffer};
+use ocelli_core::Codec;
 use std::collections::VecDeque;
 
 /// Initial capacity of the buffer of an access unit, and the most that is kept for the next.
@@ -20,17 +20,13 @@ const MAX_READY: usize = 16;
 /// stand still.
 const FIELDS: u32 = 2;
 
-/// Complete access unit.
+/// Access unit with its time.
 #[derive(Debug)]
 pub struct AccessUnit {
     /// Extended RTP timestamp.
     pub stamp: i64,
-    /// Whether a decoder that has the parameter sets can start here.
-    pub key: bool,
-    /// Whether the camera sent all parameter sets in it.
-    pub has_sets: bool,
-    /// The units in Annex B format, with all parameter sets if it is a key frame.
-    pub buffer: FrameBuffer,
+    /// The unit as it is published.
+    pub unit: CompleteUnit,
 }
 
 /// An RTP packet's facts that matter here.
@@ -228,24 +224,11 @@ impl Assembler {
     /// Completes the access unit. Units that belong to the next one stay.
     fn finish(&mut self) {
         let end = self.next_at.unwrap_or(self.bytes.len());
-        let picture = &self.bytes[..end];
-        let kinds = self.sets.take(picture);
-        let survey = annexb::survey(self.codec, picture);
-        let adds_sets = survey.key && !kinds.is_complete(self.codec);
-        let added = || self.sets.all().filter(|_| adds_sets);
-        let len: usize = added().map(|set| START_CODE.len() + set.len()).sum();
-        let mut buffer = FrameBuffer::with_capacity(len + picture.len());
-        for set in added() {
-            buffer.extend_from_slice(&START_CODE);
-            buffer.extend_from_slice(set);
-        }
-        buffer.extend_from_slice(picture);
+        let unit = self.sets.complete(&self.bytes[..end]);
         if self.ready.len() < MAX_READY {
             self.ready.push_back(AccessUnit {
                 stamp: self.stamp.unwrap_or_default(),
-                key: survey.key,
-                has_sets: kinds.is_complete(self.codec),
-                buffer,
+                unit,
             });
         }
         self.bytes.drain(..end);

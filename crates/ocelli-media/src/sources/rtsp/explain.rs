@@ -2,7 +2,7 @@
 //! `ocelli doctor` show the same text.
 
 use super::super::network_failure::{no_answer, refused, unreachable};
-use super::super::tls_fault::tls_reason;
+use super::super::tls_fault::{missing_certificate_reason, tls_reason};
 use super::super::{REFUSED, redact};
 use super::client::Client;
 use super::error::SessionError;
@@ -17,7 +17,10 @@ impl Client {
         tracing::debug!(camera = %peer, ?error, "the attempt failed");
         let unsupported = |reason: String| Failure::new(FailureKind::Unsupported, reason);
         match error {
-            SessionError::Io(error) => explain_io(error, &peer),
+            SessionError::Io(error) => match missing_certificate_reason(error) {
+                Some(reason) => unsupported(reason),
+                None => explain_io(error, &peer),
+            },
             SessionError::Tls(error) => match tls_reason(error, "rtsp") {
                 Some(reason) => unsupported(reason),
                 None => explain_io(error, &peer),
@@ -109,4 +112,22 @@ fn explain_io(error: &io::Error, peer: &str) -> Failure {
         let reason = format!("the connection to {peer} failed: {error}");
         Failure::new(FailureKind::Unreachable, reason)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{AlertDescription, Error};
+    use url::Url;
+
+    #[test]
+    fn a_client_certificate_that_is_required_after_the_handshake_is_told() {
+        let url = Url::parse("rtsps://cam/live").expect("a URL");
+        let alert = Error::AlertReceived(AlertDescription::CertificateRequired);
+        let error = SessionError::Io(io::Error::other(alert));
+        assert_eq!(
+            Client::new(url, None, "test").explain(&error).reason,
+            "it requires a client certificate, which is not supported"
+        );
+    }
 }

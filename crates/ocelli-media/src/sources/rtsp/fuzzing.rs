@@ -29,6 +29,9 @@ pub fn items(pieces: &[&[u8]]) -> Vec<String> {
                     Ok(Some(input::Item::Message(message))) => {
                         items.push(format!("{message:?} {}", interpret(&message)));
                     }
+                    Ok(Some(input::Item::Datagram(_))) => {
+                        unreachable!("datagrams do not pass through the parser")
+                    }
                     Ok(None) => break,
                     Err(fault) => {
                         items.push(fault.to_string());

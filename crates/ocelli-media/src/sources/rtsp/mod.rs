@@ -15,7 +15,7 @@
 //! | [`talk`] | requests and responses in both directions, TEARDOWN |
 //! | [`session`] | SETUP, PLAY, keep-alive, packets |
 //! | [`unpacker`], [`order`] | RTP packets, in their order |
-//! | [`access_unit`], [`parameter_sets`] | pictures in H.264 and H.265 |
+//! | [`access_unit`] | pictures in H.264 and H.265 |
 //! | [`jpeg_packets`] | pictures in JPEG, with the library `retina` |
 //! | [`reception`] | publishing of the pictures |
 //! | [`error`], [`explain`] | faults, and the reasons for the user |
@@ -37,7 +37,6 @@ mod input;
 mod jpeg_packets;
 mod message;
 mod order;
-mod parameter_sets;
 mod reception;
 mod sdp;
 mod session;

@@ -64,12 +64,15 @@ impl<'a> Reception<'a> {
             self.publisher.note_received();
             return Ok(());
         }
+        if picture.is_new_stream {
+            self.publisher.interrupt();
+        }
         self.publisher.publish(Picture {
             codec: self.codec,
             key: picture.key,
             captured,
             size: session.size(),
-            codec_string: None,
+            codec_string: picture.codec_string,
             buffer: picture.buffer,
         });
         Ok(())

@@ -3,7 +3,7 @@
 //! A packet that is not valid costs only its picture. Packets of other senders and other payload
 //! types are skipped, unless no others come: some cameras announce wrong ones.
 
-use super::access_unit::{self, Assembler};
+use super::access_unit::{self, AccessUnit, Assembler};
 use super::error::SessionError;
 use super::jpeg_packets::{self, JpegPackets};
 use super::message::quoted;
@@ -11,6 +11,7 @@ use super::order::{Order, Turn};
 use super::sdp::Track;
 use crate::jpeg;
 use ocelli_core::{Codec, FrameBuffer};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// The most packets and units of one picture. An H.264 picture has at most as many slices as
@@ -38,12 +39,16 @@ pub struct Picture {
     pub key: bool,
     /// Whether the camera sent all parameter sets in it.
     pub has_sets: bool,
+    /// Whether it does not continue the stream before it, because the parameter sets have changed.
+    pub is_new_stream: bool,
+    /// The codec with its profile and level, for key frames of H.264 and H.265.
+    pub codec_string: Option<Arc<str>>,
     /// The encoded bytes.
     pub buffer: FrameBuffer,
 }
 
 enum Payloads {
-    Units(Assembler),
+    Units(Box<Assembler>),
     Jpeg(Box<JpegPackets>),
 }
 
@@ -157,7 +162,7 @@ impl Unpacker {
         let parameters = track.parameters.as_deref();
         let payloads = match track.codec() {
             Some(Codec::Jpeg) => Payloads::Jpeg(Box::new(JpegPackets::new()?)),
-            Some(codec) => Payloads::Units(Assembler::new(codec, parameters)),
+            Some(codec) => Payloads::Units(Box::new(Assembler::new(codec, parameters))),
             None => return Ok(None),
         };
         Ok(Some(Self {
@@ -289,23 +294,35 @@ impl Unpacker {
     }
 
     fn take(&mut self) -> Result<Option<Picture>, SessionError> {
-        let (stamp, key, has_sets, buffer) = match &mut self.payloads {
-            Payloads::Units(assembler) => match assembler.take() {
-                Some(unit) => (unit.stamp, unit.key, unit.has_sets, unit.buffer),
-                None => return Ok(None),
-            },
-            Payloads::Jpeg(packets) => match packets.take()? {
-                Some((stamp, bytes)) => (stamp, true, false, FrameBuffer::copy_from(&bytes)),
-                None => return Ok(None),
-            },
+        let picture = match &mut self.payloads {
+            Payloads::Units(assembler) => assembler.take().map(|AccessUnit { stamp, unit }| {
+                let picture = Picture {
+                    elapsed: 0,
+                    clock_rate: self.clock_rate,
+                    key: unit.key,
+                    has_sets: unit.has_sets,
+                    is_new_stream: unit.is_new_stream,
+                    codec_string: unit.codec_string,
+                    buffer: unit.buffer,
+                };
+                (stamp, picture)
+            }),
+            Payloads::Jpeg(packets) => packets.take()?.map(|(stamp, bytes)| {
+                let picture = Picture {
+                    elapsed: 0,
+                    clock_rate: self.clock_rate,
+                    key: true,
+                    has_sets: false,
+                    is_new_stream: false,
+                    codec_string: None,
+                    buffer: FrameBuffer::copy_from(&bytes),
+                };
+                (stamp, picture)
+            }),
         };
-        let start = self.stamp.map_or(stamp, |(_, start)| start);
-        Ok(Some(Picture {
-            elapsed: stamp.saturating_sub(start),
-            clock_rate: self.clock_rate,
-            key,
-            has_sets,
-            buffer,
+        Ok(picture.map(|(stamp, picture)| Picture {
+            elapsed: stamp.saturating_sub(self.stamp.map_or(stamp, |(_, start)| start)),
+            ..picture
         }))
     }
 

@@ -1,0 +1,140 @@
+//! Publishes the H.264 or H.265 stream in an MPEG transport stream as it is.
+
+use super::capture_clock::CaptureClock;
+use super::pace::{MAX_FPS, Pace, WithoutPicture};
+use super::parameter_sets::ParameterSets;
+use crate::annexb;
+use crate::ffmpeg::NO_PARAMETER_SETS;
+use crate::mpegts::{Demuxer, Event};
+use ocelli_core::{
+    BudgetExceeded, Codec, Failure, FailureKind, Metered, PeerKind, Publisher, Timestamp,
+};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Bytes read at a time.
+const CHUNK: usize = 64 << 10;
+/// Number of key frames without parameter sets after which the stream is given up.
+const MAX_UNDECODABLE_KEYS: usize = 3;
+/// A key frame that is this much earlier or later than the pictures before it, in µs, does not
+/// continue them: a recording starts again, or was interrupted. Pictures in decoding order step
+/// back by less.
+const MAX_STEP_BACK: i64 = 1_000_000;
+const MAX_STEP: i64 = 10_000_000;
+
+/// How a transport stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds another codec.
+    OtherCodec,
+    /// It ended, after pictures or without any.
+    Ended {
+        /// Whether pictures were published.
+        had_pictures: bool,
+    },
+}
+
+/// Publishes the pictures that ffmpeg writes, until it ends or is seen to hold another codec.
+///
+/// # Errors
+/// No decoder can decode the stream, or it exceeds a program's budget.
+pub async fn publish(
+    input: impl AsyncRead + Unpin,
+    publisher: &Publisher,
+) -> Result<Outcome, Failure> {
+    let mut input = Metered::new(input, publisher.budget(PeerKind::Program));
+    let mut demuxer = Demuxer::new(true);
+    let mut pictures = None;
+    let mut pace = Pace::new(MAX_FPS);
+    let mut without = WithoutPicture::default();
+    let mut chunk = vec![0; CHUNK];
+    let mut had_pictures = false;
+    loop {
+        let len = match input.read(&mut chunk).await {
+            Ok(0) => return Ok(Outcome::Ended { had_pictures }),
+            Ok(len) => len,
+            Err(error) => match BudgetExceeded::cause_of(&error) {
+                Some(exceeded) => return Err(exceeded.into()),
+                None => return Ok(Outcome::Ended { had_pictures }),
+            },
+        };
+        if without.add(len) {
+            let reason = "its output is not video";
+            return Err(Failure::new(FailureKind::Unsupported, reason));
+        }
+        demuxer.push(&chunk[..len]);
+        while let Some(event) = demuxer.next_event() {
+            let (stamp, bytes) = match event {
+                Event::Stream(None) => return Ok(Outcome::OtherCodec),
+                Event::Stream(Some(codec)) => {
+                    pictures = Some(Pictures::new(codec));
+                    continue;
+                }
+                Event::Unit { stamp, bytes } => (stamp, bytes),
+            };
+            let Some(pictures) = &mut pictures else {
+                continue;
+            };
+            if pictures.publish(stamp, bytes, publisher)? {
+                had_pictures = true;
+                without.reset();
+                pace.wait().await;
+            }
+            input.budget().charge_messages(1);
+            input.budget().ready().await?;
+        }
+    }
+}
+
+/// The pictures of one elementary stream.
+struct Pictures {
+    codec: Codec,
+    sets: ParameterSets,
+    clock: CaptureClock,
+    /// The time of the latest picture, in µs.
+    latest: Option<i64>,
+    undecodable_keys: usize,
+}
+
+impl Pictures {
+    fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            sets: ParameterSets::new(codec),
+            clock: CaptureClock::default(),
+            latest: None,
+            undecodable_keys: 0,
+        }
+    }
+
+    /// Publishes an access unit. Returns whether it was published.
+    fn publish(
+        &mut self,
+        stamp: Option<i64>,
+        bytes: &[u8],
+        publisher: &Publisher,
+    ) -> Result<bool, Failure> {
+        if !annexb::has_slice(self.codec, bytes) {
+            return Ok(false);
+        }
+        let mut unit = self.sets.complete(bytes);
+        if unit.key && !self.sets.is_complete() {
+            self.undecodable_keys += 1;
+            if self.undecodable_keys < MAX_UNDECODABLE_KEYS {
+                return Ok(false);
+            }
+            return Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS));
+        }
+        let mut captured = Timestamp::UNKNOWN;
+        if let Some(stamp) = stamp {
+            let micros = stamp.saturating_mul(100) / 9;
+            captured = self.clock.captured(micros, publisher.now());
+            let step = micros - self.latest.unwrap_or(micros);
+            if unit.key && !(-MAX_STEP_BACK..=MAX_STEP).contains(&step) {
+                unit.is_new_stream = true;
+            }
+            self.latest = Some(micros);
+        }
+        unit.publish(self.codec, captured, self.sets.size(), publisher);
+        Ok(true)
+    }
+}

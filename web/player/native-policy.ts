@@ -1,0 +1,168 @@
+// Decides which cameras are played as native video: what this browser decodes, what the camera sends, and which decoders
+// have failed.
+import type { NativeCodec, StreamInfo } from '../client/events.ts';
+import type { Platform } from '../client/connection.ts';
+import type { DecoderFailure } from './native-decoder.ts';
+import type { NotNative } from './messages.ts';
+import type { VideoPlatform, NoVideo } from './video-platform.ts';
+
+/** The types that stand for a codec while the camera's own is not known, best first. */
+const TYPICAL: readonly (readonly [NativeCodec, string])[] = [
+  ['h264', 'avc1.42E01F'],
+  ['h265', 'hev1.1.6.L93.B0'],
+];
+/** How long the answers of the browser are waited for before the first subscription; ms. */
+const FIRST_ANSWERS = 1_000;
+/** A decoder that worked may fail this often in this many ms, because a camera may send a damaged unit. */
+const MAX_ERRORS = 3;
+const ERROR_WINDOW = 60_000;
+/** How long a camera whose decoders failed gets JPEG; ms. */
+const RETRY_AFTER = 60_000;
+
+interface Failures {
+  /** Only software decoders are used, because others failed. */
+  software: boolean;
+  /** Why the camera gets JPEG: software decoders failed too. */
+  given: DecoderFailure | undefined;
+  errors: number[];
+  cancelRetry: (() => void) | undefined;
+}
+
+export class NativePolicy {
+  readonly #video: VideoPlatform | undefined;
+  readonly #none: NoVideo | undefined;
+  readonly #platform: Platform;
+  readonly #changed: () => void;
+  #streams = new Map<string, readonly StreamInfo[]>();
+  /** The browser's answers by type; undefined while it is being asked. */
+  #answers = new Map<string, boolean | undefined>();
+  #failures = new Map<string, Failures>();
+  #waited = false;
+
+  /** `changed` is called when the answers of this object may have changed. */
+  constructor(video: VideoPlatform | NoVideo, platform: Platform, changed: () => void) {
+    this.#video = typeof video === 'string' ? undefined : video;
+    this.#none = typeof video === 'string' ? video : undefined;
+    this.#platform = platform;
+    this.#changed = changed;
+    if (!this.#video) return;
+    for (const [, type] of TYPICAL) this.#ask(type);
+    platform.after(FIRST_ANSWERS, () => {
+      if (this.ready) return;
+      this.#waited = true;
+      changed();
+    });
+  }
+
+  get video(): VideoPlatform | undefined {
+    return this.#video;
+  }
+
+  /** Whether it is known what the browser decodes. */
+  get ready(): boolean {
+    return this.#waited || TYPICAL.every(([, type]) => !this.#video || this.#answers.get(type) !== undefined);
+  }
+
+  streamsOf(camera: string): readonly StreamInfo[] {
+    return this.#streams.get(camera) ?? [];
+  }
+
+  setStreams(camera: string, streams: readonly StreamInfo[]): void {
+    this.#streams.set(camera, streams);
+    for (const { type } of nativeOf(streams)) if (type !== undefined) this.#ask(type);
+  }
+
+  forget(camera: string): void {
+    this.#streams.delete(camera);
+    this.#failures.get(camera)?.cancelRetry?.();
+    this.#failures.delete(camera);
+  }
+
+  /** The codecs of native video to subscribe the camera with, best first; none if it must be JPEG. */
+  codecsFor(camera: string): NativeCodec[] {
+    if (!this.#video || this.#failures.get(camera)?.given) return [];
+    const streams = this.streamsOf(camera);
+    if (streams.length > 0 && nativeOf(streams).length === 0) return [];
+    return TYPICAL.filter(([codec, typical]) => {
+      const known = streams.filter((stream) => stream.codec === codec);
+      return known.length > 0
+        ? known.every(({ type }) => this.#decodes(type ?? typical, typical))
+        : this.#decodes(typical, typical);
+    }).map(([codec]) => codec);
+  }
+
+  /** Why the camera is not played as native video. */
+  reason(camera: string): NotNative {
+    const streams = this.streamsOf(camera);
+    const native = nativeOf(streams);
+    const [first] = streams;
+    if (first && native.length === 0) return { cause: 'sends', codec: first.codec };
+    if (this.#none) return { cause: this.#none };
+    const failure = this.#failures.get(camera)?.given;
+    if (failure) return { cause: failure };
+    for (const [codec, typical] of TYPICAL) {
+      const refused = native.find(
+        (stream) => stream.codec === codec && !this.#decodes(stream.type ?? typical, typical),
+      );
+      if (refused) return { cause: 'unsupported', codec, type: refused.type };
+    }
+    return { cause: 'waiting' };
+  }
+
+  accelerationOf(camera: string): HardwareAcceleration {
+    return this.#failures.get(camera)?.software ? 'prefer-software' : 'no-preference';
+  }
+
+  /** Records that a decoder failed: first software is tried, then the camera gets JPEG for a while. */
+  failed(camera: string, failure: DecoderFailure, worked: boolean): void {
+    const now = this.#platform.now();
+    const failures = this.#failures.get(camera) ?? {
+      software: false,
+      given: undefined,
+      errors: [],
+      cancelRetry: undefined,
+    };
+    this.#failures.set(camera, failures);
+    if (failure === 'error' && worked) {
+      failures.errors = [...failures.errors.filter((at) => now - at < ERROR_WINDOW), now];
+      if (failures.errors.length < MAX_ERRORS) return;
+    }
+    failures.errors = [];
+    if (!failures.software) {
+      failures.software = true;
+      return;
+    }
+    failures.given = failure;
+    failures.cancelRetry = this.#platform.after(RETRY_AFTER, () => {
+      this.#failures.delete(camera);
+      this.#changed();
+    });
+  }
+
+  /** Forgets the failures: the page is visible again or the connection is new. */
+  reset(): void {
+    if (this.#failures.size === 0) return;
+    for (const { cancelRetry } of this.#failures.values()) cancelRetry?.();
+    this.#failures.clear();
+    this.#changed();
+  }
+
+  /** Whether the browser decodes this type. Until it has answered, the answer for the typical one is assumed. */
+  #decodes(type: string, typical: string): boolean {
+    return this.#answers.get(type) ?? this.#answers.get(typical) ?? false;
+  }
+
+  #ask(type: string): void {
+    if (!this.#video || this.#answers.has(type)) return;
+    this.#answers.set(type, undefined);
+    const answered = (supported: boolean): void => {
+      this.#answers.set(type, supported);
+      this.#changed();
+    };
+    this.#video.isSupported({ codec: type, optimizeForLatency: true }).then(answered, () => answered(false));
+  }
+}
+
+function nativeOf(streams: readonly StreamInfo[]): StreamInfo[] {
+  return streams.filter(({ codec }) => codec === 'h264' || codec === 'h265');
+}

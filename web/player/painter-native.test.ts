@@ -1,0 +1,250 @@
+// The painter with a fake hub and a fake video decoder.
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { StreamInfo } from '../client/events.ts';
+import { PainterRig, settle } from './painter-rig.ts';
+import { h264Delta, h264Key } from './testing.ts';
+
+let rig: PainterRig;
+beforeEach(() => (rig = new PainterRig()));
+afterEach(() => vi.unstubAllGlobals());
+
+const H264: StreamInfo[] = [{ name: 'main', codec: 'h264', type: 'avc1.64001f', width: 1280, height: 720 }];
+
+describe('playing', () => {
+  beforeEach(async () => {
+    await rig.start({ a: H264 });
+    rig.addSurface(640, 'a');
+    rig.watch('a');
+  });
+
+  test('subscribes with what the browser decodes, and configures the decoder from the key frame', () => {
+    expect(rig.subscriptions).toEqual([{ cameras: ['a'], codecs: ['h264', 'h265', 'jpeg'], stream: 'sub' }]);
+    rig.key(1);
+    expect(rig.video.decoder.configs).toEqual([
+      { codec: 'avc1.64001f', optimizeForLatency: true, hardwareAcceleration: 'no-preference' },
+    ]);
+    rig.paint();
+    expect(rig.drawn).toEqual([1]);
+    expect(rig.pictures()).toMatchObject([{ codec: 'h264', width: 640, height: 360, painted: 1 }]);
+    expect(rig.pictures()[0]?.notNative).toBeUndefined();
+  });
+
+  test('paints only the newest decoded picture and closes all others', () => {
+    rig.play(5);
+    rig.paint();
+    rig.delta(6);
+    rig.paint();
+    expect(rig.drawn).toEqual([5, 6]);
+    expect(rig.video.frames.filter(({ closed }) => !closed).map(({ mark }) => mark)).toEqual([6]);
+    expect(rig.pictures()).toMatchObject([{ painted: 2 }]);
+  });
+
+  test('keeps at most two pictures of a camera open', () => {
+    for (let mark = 1; mark < 40; mark++) {
+      if (mark === 1) rig.key(mark);
+      else rig.delta(mark);
+      if (mark % 3 === 0) rig.paint();
+      expect(rig.video.frames.filter(({ closed }) => !closed).length).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test('starts at a key frame and ignores the middle of another group', () => {
+    rig.delta(1);
+    expect(rig.video.decoders).toEqual([]);
+    rig.key(2, { group: 2 });
+    rig.delta(3, { group: 2 });
+    rig.delta(4, { group: 3 });
+    expect(rig.video.decoder.chunks.map(({ type, mark }) => [type, mark])).toEqual([
+      ['key', 2],
+      ['delta', 3],
+    ]);
+  });
+
+  test('a key frame without parameter sets cannot be decoded', () => {
+    rig.key(1);
+    rig.key(2, { group: 2, payload: h264Delta(2) });
+    rig.delta(3, { group: 2 });
+    rig.key(4, { group: 3 });
+    expect(rig.video.decoder.chunks.map(({ mark }) => mark)).toEqual([1, 4]);
+  });
+
+  test('a picture has its capture time, also if it steps back', () => {
+    const time = rig.platform.time * 1000;
+    rig.key(1, { captureTime: time });
+    rig.delta(2, { captureTime: time - 66_000 });
+    rig.paint();
+    expect(rig.pictures()[0]?.captureTime).toBe(time - 66_000);
+  });
+
+  test('returns credit before a decoder that holds back 16 pictures has output any', async () => {
+    rig.video.delay = 16;
+    rig.play(8);
+    await settle();
+    expect(rig.video.frames).toEqual([]);
+    expect(rig.returned).toBeGreaterThanOrEqual(8);
+  });
+
+  test('withholds credit while too many units wait in the decoder', async () => {
+    rig.play(4);
+    rig.video.paused = true;
+    for (let mark = 5; mark < 60; mark++) rig.delta(mark);
+    await settle();
+    const before = rig.returned;
+    for (let mark = 60; mark < 90; mark++) rig.delta(mark);
+    await settle();
+    expect(rig.returned).toBe(before);
+    rig.video.decoder.output();
+    await settle();
+    expect(rig.returned).toBeGreaterThan(before);
+  });
+
+  test('a discontinuity or another type configures the decoder again', () => {
+    rig.key(1);
+    rig.key(2, { group: 2 });
+    expect(rig.video.decoder.configs).toHaveLength(1);
+    rig.key(3, { group: 3, flags: 3 });
+    expect(rig.video.decoder.configs).toHaveLength(2);
+    rig.key(4, { group: 4, payload: h264Key(4, [0x42, 0xc0, 0x0d]) });
+    expect(rig.video.decoder.configs.map(({ codec }) => codec)).toEqual([
+      'avc1.64001f',
+      'avc1.64001f',
+      'avc1.42c00d',
+    ]);
+    expect(rig.video.decoders).toHaveLength(1);
+  });
+
+  test('JPEG until the next key frame is painted, and does not replace newer video', async () => {
+    rig.jpeg(9);
+    await settle();
+    rig.paint();
+    expect(rig.drawn).toEqual([9]);
+    expect(rig.pictures()).toMatchObject([{ codec: 'jpeg', notNative: { cause: 'waiting' } }]);
+    rig.jpeg(8);
+    rig.key(1);
+    await settle();
+    rig.paint();
+    expect(rig.drawn).toEqual([9, 1]);
+    expect(rig.bitmaps.every(({ closed }) => closed)).toBe(true);
+  });
+
+  test('a camera that changes to JPEG releases its decoder', async () => {
+    rig.play(3);
+    rig.paint();
+    rig.jpeg(9);
+    await settle();
+    rig.paint();
+    expect(rig.video.open).toEqual([]);
+    expect(rig.drawn.at(-1)).toBe(9);
+    expect(rig.video.frames.every(({ closed }) => closed)).toBe(true);
+  });
+
+  test('a camera out of view releases its decoder and keeps a copy of the last picture', async () => {
+    rig.play(3);
+    rig.paint();
+    rig.watch();
+    await settle();
+    expect(rig.video.open).toEqual([]);
+    expect(rig.video.frames.every(({ closed }) => closed)).toBe(true);
+    rig.place(320, 'a');
+    expect(rig.drawn).toEqual([3, 3]);
+    rig.watch('a');
+    rig.play(2, 7);
+    rig.paint();
+    expect(rig.drawn.at(-1)).toBe(2);
+    expect(rig.bitmaps.every(({ closed }) => closed)).toBe(true);
+  });
+
+  test('a frozen camera keeps its picture without a decoder', async () => {
+    rig.play(3);
+    rig.paint();
+    rig.receive({ kind: 'freeze', camera: 'a', frozen: true });
+    await settle();
+    expect(rig.video.open).toEqual([]);
+    expect(rig.pictures()).toMatchObject([{ painted: 1, codec: 'h264' }]);
+    rig.receive({ kind: 'close' });
+    expect(rig.bitmaps.every(({ closed }) => closed)).toBe(true);
+  });
+});
+
+describe('decoders that fail', () => {
+  beforeEach(async () => {
+    await rig.start({ a: H264 });
+    rig.addSurface(640, 'a');
+    rig.watch('a');
+  });
+
+  const accelerations = (): (HardwareAcceleration | undefined)[] =>
+    rig.video.decoders.map(({ configs }) => configs[0]?.hardwareAcceleration);
+
+  test('a decoder that worked starts over with the newest group', () => {
+    rig.play(3);
+    rig.video.decoder.fail();
+    expect(rig.platform.socket.commands('unsubscribe')).toHaveLength(1);
+    expect(rig.subscriptions).toHaveLength(2);
+    rig.delta(4);
+    rig.play(2, 2);
+    expect(accelerations()).toEqual(['no-preference', 'no-preference']);
+    expect(rig.video.decoder.chunks).toHaveLength(2);
+  });
+
+  test('a silent decoder is replaced by software, then by JPEG, and tried again after a minute', async () => {
+    rig.video.paused = true;
+    for (let attempt = 0; attempt < 2; attempt++) {
+      rig.play(10, attempt);
+      rig.wait(2);
+    }
+    expect(accelerations()).toEqual(['no-preference', 'prefer-software']);
+    expect(rig.video.open).toEqual([]);
+    expect(rig.subscriptions.at(-1)).toEqual({ cameras: ['a'], codecs: [], stream: 'sub' });
+    rig.jpeg(9);
+    await settle();
+    rig.paint();
+    expect(rig.pictures()).toMatchObject([{ codec: 'jpeg', notNative: { cause: 'silent' } }]);
+    rig.wait(60);
+    expect(rig.subscriptions.at(-1)?.codecs).toEqual(['h264', 'h265', 'jpeg']);
+    rig.play(1, 5);
+    expect(accelerations().at(-1)).toBe('no-preference');
+  });
+
+  test('a decoder that outputs is not silent, however slow the camera is', () => {
+    rig.play(10);
+    for (let mark = 0; mark < 20; mark++) {
+      rig.wait(1);
+      rig.delta(mark);
+    }
+    expect(rig.video.decoders).toHaveLength(1);
+  });
+
+  test('decoders that fail before the first picture are replaced by software, then by JPEG', async () => {
+    rig.video.paused = true;
+    for (let attempt = 0; attempt < 2; attempt++) {
+      rig.key(1, { group: attempt });
+      rig.video.decoder.fail();
+    }
+    expect(accelerations()).toEqual(['no-preference', 'prefer-software']);
+    expect(rig.subscriptions.at(-1)?.codecs).toEqual([]);
+    rig.jpeg(9);
+    await settle();
+    rig.paint();
+    expect(rig.pictures()).toMatchObject([{ notNative: { cause: 'error' } }]);
+  });
+
+  test('errors in quick succession lead to software', () => {
+    for (let attempt = 0; attempt < 4; attempt++) {
+      rig.play(3, attempt);
+      rig.video.decoder.fail();
+    }
+    expect(accelerations()).toEqual(['no-preference', 'no-preference', 'no-preference', 'prefer-software']);
+  });
+
+  test('a page that is visible again tries again', () => {
+    rig.video.paused = true;
+    for (let attempt = 0; attempt < 2; attempt++) {
+      rig.key(1, { group: attempt });
+      rig.video.decoder.fail();
+    }
+    expect(rig.subscriptions.at(-1)?.codecs).toEqual([]);
+    rig.receive({ kind: 'reconnectNow' });
+    expect(rig.subscriptions.at(-1)?.codecs).toEqual(['h264', 'h265', 'jpeg']);
+  });
+});

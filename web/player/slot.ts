@@ -1,0 +1,201 @@
+// The pictures of one camera, only the newest of each stage: waiting or being decoded, decoded, and on the screen.
+// Decodes JPEG, and native video with a decoder that exists while the camera is subscribed with its codec.
+import type { Platform } from '../client/connection.ts';
+import { CODEC_H264, CODEC_JPEG, isNative, type Frame } from '../client/frame.ts';
+import { NativeDecoder, type DecoderFailure } from './native-decoder.ts';
+import { Rate } from './rate.ts';
+import type { Painting } from './surfaces.ts';
+import type { VideoPlatform } from './video-platform.ts';
+
+export interface SlotHost {
+  readonly platform: Platform;
+  readonly video: VideoPlatform | undefined;
+  /** Whether the camera's pictures are wanted. */
+  isWanted(camera: string): boolean;
+  accelerationOf(camera: string): HardwareAcceleration;
+  /** Returns the credit of one frame. */
+  finished(camera: string): void;
+  /** A decoded picture waits to be painted. */
+  decoded(): void;
+  decoderFailed(camera: string, failure: DecoderFailure, worked: boolean): void;
+}
+
+interface Decoded extends Painting {
+  image: ImageBitmap | VideoFrame;
+  readonly codec: number;
+  /** The capture time, or that of receipt. */
+  readonly time: number;
+}
+
+export class Slot {
+  /** Whether the canvases do not show `shown` yet. */
+  stale = false;
+  painted = 0;
+  /** The age of the shown picture when it was painted. */
+  paintedAge = 0;
+  readonly rate = new Rate();
+  readonly #camera: string;
+  readonly #host: SlotHost;
+  #waiting: Frame | undefined;
+  #decoding = false;
+  #decoder: NativeDecoder | undefined;
+  /** The codec of that decoder. */
+  #codec = CODEC_H264;
+  #next: Decoded | undefined;
+  #shown: Decoded | undefined;
+
+  constructor(camera: string, host: SlotHost) {
+    this.#camera = camera;
+    this.#host = host;
+  }
+
+  get shown(): Readonly<Decoded> | undefined {
+    return this.#shown;
+  }
+
+  /** Takes a frame. `native` is whether the camera is subscribed with native video. */
+  receive(frame: Frame, native: boolean): void {
+    if (isNative(frame.codec) && native) this.#decodeNative(frame);
+    else if (frame.codec === CODEC_JPEG) this.#receiveJpeg(frame);
+    else this.#finished();
+  }
+
+  /** Makes the newest decoded picture the shown one. Returns false if there is no new one. */
+  advance(): boolean {
+    if (!this.#next) return false;
+    this.#shown?.image.close();
+    this.#shown = this.#next;
+    this.#next = undefined;
+    this.stale = true;
+    this.painted += 1;
+    return true;
+  }
+
+  /** Returns the credit of the picture that `advance` has made the shown one, now that it is painted. */
+  finishPainting(): void {
+    // Native video has returned it already.
+    if (this.#shown?.codec === CODEC_JPEG) this.#finished();
+  }
+
+  /** Releases the video decoder, because the camera is no longer subscribed with its codec. */
+  stopVideo(): void {
+    this.#decoder?.close();
+    this.#decoder = undefined;
+    void this.#keepShown();
+  }
+
+  /** Discards pictures that are not painted yet and returns their credit. */
+  discardPending(): void {
+    this.#discardJpeg();
+    this.stopVideo();
+    this.#discardNext();
+    this.rate.reset();
+  }
+
+  /** Removes the shown picture. Returns false if there is none. */
+  clear(): boolean {
+    if (!this.#shown) return false;
+    this.#shown.image.close();
+    this.#shown = undefined;
+    this.stale = true;
+    return true;
+  }
+
+  #decodeNative(frame: Frame): void {
+    const { video } = this.#host;
+    if (!video || (!this.#decoder && !frame.key)) {
+      this.#finished();
+      return;
+    }
+    // A JPEG that is still being decoded is older.
+    this.#discardJpeg();
+    this.#decoder ??= this.#createDecoder(video);
+    this.#codec = frame.codec;
+    this.#decoder.decode(frame);
+  }
+
+  #createDecoder(video: VideoPlatform): NativeDecoder {
+    const acceleration = this.#host.accelerationOf(this.#camera);
+    const decoder = new NativeDecoder(video, this.#host.platform, acceleration, {
+      picture: (image, time) => {
+        // The display size is in square pixels.
+        const { displayWidth: width, displayHeight: height } = image;
+        this.#offer({ image, time, codec: this.#codec, width, height });
+      },
+      taken: () => this.#finished(),
+      failed: (failure, worked) => {
+        if (this.#decoder === decoder) this.stopVideo();
+        this.#host.decoderFailed(this.#camera, failure, worked);
+      },
+    });
+    return decoder;
+  }
+
+  #receiveJpeg(frame: Frame): void {
+    // The hub sends JPEG until it can send native video. The decoder of an earlier stream has only older pictures.
+    if (this.#decoder) this.stopVideo();
+    if (this.#waiting) this.#finished();
+    this.#waiting = frame;
+    if (!this.#decoding) void this.#decodeJpegs();
+  }
+
+  async #decodeJpegs(): Promise<void> {
+    this.#decoding = true;
+    while (this.#waiting) {
+      const frame = this.#waiting;
+      this.#waiting = undefined;
+      const image = await createImageBitmap(new Blob([frame.payload], { type: 'image/jpeg' })).catch(
+        () => undefined,
+      );
+      if (!image || this.#decoder || !this.#host.isWanted(this.#camera)) {
+        // A picture that cannot be decoded returns its credit like any other.
+        image?.close();
+        this.#finished();
+        continue;
+      }
+      const { width, height } = image;
+      this.#offer({ image, time: frame.captureTime || frame.receiptTime, codec: CODEC_JPEG, width, height });
+    }
+    this.#decoding = false;
+  }
+
+  /** Offers a picture for the next paint, instead of an older one. */
+  #offer(picture: Decoded): void {
+    this.#discardNext();
+    this.#next = picture;
+    this.#host.decoded();
+  }
+
+  #discardJpeg(): void {
+    if (this.#waiting) this.#finished();
+    this.#waiting = undefined;
+  }
+
+  #discardNext(): void {
+    if (!this.#next) return;
+    this.#next.image.close();
+    if (this.#next.codec === CODEC_JPEG) this.#finished();
+    this.#next = undefined;
+  }
+
+  /**
+   * Keeps the shown picture without its decoder: a `VideoFrame` occupies a part of the decoder, even if it is closed.
+   */
+  async #keepShown(): Promise<void> {
+    const shown = this.#shown;
+    if (!shown || !('timestamp' in shown.image)) return;
+    const frame = shown.image;
+    const copy = await createImageBitmap(frame).catch(() => undefined);
+    if (!copy) return;
+    if (this.#shown === shown) {
+      shown.image = copy;
+      frame.close();
+    } else {
+      copy.close();
+    }
+  }
+
+  #finished(): void {
+    this.#host.finished(this.#camera);
+  }
+}

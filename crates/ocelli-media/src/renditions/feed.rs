@@ -222,7 +222,24 @@ impl Feed {
         // A stuck ffmpeg stops reading. A raw picture is longer than its pipe, so this write
         // would block before a later picture becomes due: it needs its own timeout.
         let time = self.time(self.lock().last_output.is_some());
-        timeout(time, stdin.write_all_buf(&mut picture)).await?
+        let started = Instant::now();
+        match timeout(time / 2, stdin.write_all_buf(&mut picture)).await {
+            Ok(written) => written,
+            Err(_) => {
+                self.expect_output_since(started);
+                // What was already written is no longer in `picture`.
+                timeout(time / 2, stdin.write_all_buf(&mut picture)).await?
+            }
+        }
+    }
+
+    /// Notes that ffmpeg has read nothing since then, so a picture is due.
+    fn expect_output_since(&self, started: Instant) {
+        let mut inner = self.lock();
+        if inner.due_since.is_none() {
+            inner.due_since = Some(started);
+            self.output_due.notify_one();
+        }
     }
 
     /// Returns how long ffmpeg may take for a picture. The first may take twice as long, because
@@ -487,6 +504,21 @@ mod tests {
         feed.expect_output(FIRST_TIMESTAMP + 40);
         overdue().await;
         assert_eq!(reports.take(), [5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_input_makes_a_picture_due() {
+        let feed = feed(0.0);
+        feed.expect_output(FIRST_TIMESTAMP);
+        feed.output_after(0.0);
+        let blocked_at = Instant::now();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        feed.expect_output_since(blocked_at);
+        let reports = std::cell::RefCell::<Vec<u64>>::default();
+        let overdue = feed.overdue(|time| reports.borrow_mut().push(time.as_secs()));
+        overdue.await;
+        assert_eq!(reports.take(), [5]);
+        assert_eq!(blocked_at.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]

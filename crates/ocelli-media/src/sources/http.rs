@@ -211,7 +211,7 @@ impl<'a> Attempt<'a> {
             )
         } else {
             format!(
-                "it answers with {what}, not with pictures: is this the address of the stream                  itself?"
+                "it answers with {what}, not with pictures: is this the address of the stream itself?"
             )
         };
         Err(Failure::new(FailureKind::Unsupported, reason))

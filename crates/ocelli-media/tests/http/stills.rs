@@ -144,7 +144,8 @@ async fn other_formats_are_told_with_what_is_right() {
         ),
         (
             "application/vnd.apple.mpegurl",
-            "it answers with application/vnd.apple.mpegurl, not with pictures: ffmpeg: in front              of its address plays it",
+            "it answers with application/vnd.apple.mpegurl, not with pictures: ffmpeg: in front \
+             of its address plays it",
         ),
     ] {
         let script = Script::new().await;

@@ -35,7 +35,8 @@ pub struct CameraStatus {
     pub codec: Option<Codec>,
     /// Width and height of its newest picture.
     pub size: Option<(u16, u16)>,
-    /// Frames per second of native video, JPEG or MPEG-1, whichever is watched.
+    /// Frames per second of native video, JPEG or MPEG-1, whichever is watched; 0 unless the
+    /// camera is live.
     pub fps: f64,
     /// Capture time of its newest picture, or its receipt time; unknown if there is no
     /// picture.
@@ -316,6 +317,7 @@ impl Camera {
             }
         }
         let (streams, state) = shown;
+        let is_live = state == State::Live;
         // The numbers are those of native video if it is watched, of JPEG, or of MPEG-1 if JPEG is
         // not watched.
         let native = streams.native.status();
@@ -335,7 +337,7 @@ impl Camera {
                 0 => jpeg.size.or(native.size),
                 _ => native.size.or(jpeg.size),
             },
-            fps: slot.fps,
+            fps: if is_live { slot.fps } else { 0.0 },
             taken: slot.taken,
             viewers: 0,
             dropped: 0,

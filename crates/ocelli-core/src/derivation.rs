@@ -24,6 +24,8 @@ pub(crate) struct Derivation {
 struct FailureState {
     /// Whether it fails while there is demand.
     failing: bool,
+    /// Whether its pictures have stopped while there is demand.
+    stalled: bool,
     /// The last failure; `None` once it works.
     last: Option<LastFailure>,
 }
@@ -61,6 +63,14 @@ impl Derivation {
         last.map(|last| last.reason.clone())
     }
 
+    /// Returns why its pictures have stopped, while there is demand.
+    pub fn stall(&self) -> Option<String> {
+        let failure_state = self.lock();
+        let last = failure_state.last.as_ref();
+        let last = last.filter(|_| failure_state.stalled);
+        last.map(|last| last.reason.clone())
+    }
+
     /// Returns the last failure, until it works again.
     pub fn last_failure(&self) -> Option<LastFailure> {
         self.lock().last.clone()
@@ -78,17 +88,33 @@ impl Derivation {
         !std::mem::replace(&mut failure_state.failing, true) || !known
     }
 
+    /// Records that its pictures have stopped. Returns whether that is a change. A failure that
+    /// continues takes precedence.
+    pub fn stop(&self, reason: String) -> bool {
+        let mut failure_state = self.lock();
+        if failure_state.failing || failure_state.stalled {
+            return false;
+        }
+        failure_state.stalled = true;
+        let at = self.clock.now();
+        failure_state.last = Some(LastFailure { reason, at });
+        true
+    }
+
     /// Records that it works. Returns whether that is a change.
     pub fn succeed(&self) -> bool {
         let mut failure_state = self.lock();
         failure_state.failing = false;
+        failure_state.stalled = false;
         failure_state.last.take().is_some()
     }
 
     /// Records that there is no demand. Returns whether that is a change. The last failure
     /// is kept.
     pub fn go_idle(&self) -> bool {
-        std::mem::take(&mut self.lock().failing)
+        let mut failure_state = self.lock();
+        let stalled = std::mem::take(&mut failure_state.stalled);
+        std::mem::take(&mut failure_state.failing) || stalled
     }
 
     /// Returns the size that its viewers rely on, if there is one.

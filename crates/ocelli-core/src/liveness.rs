@@ -39,6 +39,10 @@ const KEY_WAIT_FACTOR: f64 = 1.5;
 /// The longest wait for a key frame, whatever intervals were seen.
 const MAX_KEY_WAIT: Duration = Duration::from_secs(300);
 
+/// A camera that sends media data without a picture for this long after the connection is
+/// reported as waiting for a key frame. Usual intervals are shorter.
+const REPORTED_KEY_WAIT: Duration = Duration::from_secs(5);
+
 /// What the source sets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bounds {
@@ -55,6 +59,8 @@ pub(crate) struct Bounds {
 pub(crate) enum Verdict {
     /// Nothing, until then.
     Wait(Instant),
+    /// Report that its first key frame has not come yet, and look again then.
+    WaitsForKey(Instant),
     /// Report it as stalled for this long, and look again then.
     Stalled(Duration, Instant),
     /// End the attempt, for this reason.
@@ -201,7 +207,11 @@ impl Liveness {
         }
         let next = end.min(now + CHECK_EVERY);
         if !self.lived {
-            return Verdict::Wait(next);
+            return match self.data_since.map(|since| since + REPORTED_KEY_WAIT) {
+                Some(reported) if now >= reported => Verdict::WaitsForKey(next),
+                Some(reported) => Verdict::Wait(next.min(reported)),
+                None => Verdict::Wait(next),
+            };
         }
         let stall = self.stall_timeout(bounds);
         let stalls = self.last_picture_at + stall;

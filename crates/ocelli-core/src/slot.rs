@@ -17,8 +17,14 @@ const MAX_LAG: u64 = 1_500_000;
 /// Number of frames after an interruption from which on the frame rate is known.
 const RATE_KNOWN_AFTER: u32 = 10;
 
-/// Weight of a new interval in the moving average that the frame rate is computed from.
+/// How much a picture reduces the weight of earlier intervals in the moving average that the
+/// frame rate is computed from.
 const RATE_WEIGHT: f64 = 0.1;
+/// The frame rate is measured over at least this time, in microseconds: pictures can arrive in
+/// bursts.
+const RATE_SPAN: u64 = 500_000;
+/// The same until the first measurement is complete.
+const FIRST_RATE_SPAN: u64 = 100_000;
 
 /// What publishing a picture changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +84,10 @@ struct Inner {
     frames: u64,
     bytes: u64,
     dropped: u64,
+    /// The mean interval between pictures in microseconds, once measured.
     interval: Option<f64>,
+    /// When the present measurement of the interval began, and the number of pictures since.
+    span: Option<(Timestamp, u32)>,
     last_received: Timestamp,
     size: Option<(u16, u16)>,
     codec_string: Option<Arc<str>>,
@@ -121,6 +130,7 @@ impl Slot {
                 bytes: 0,
                 dropped: 0,
                 interval: None,
+                span: None,
                 last_received: Timestamp::UNKNOWN,
                 size: None,
                 codec_string: None,
@@ -224,7 +234,7 @@ impl Slot {
         let inner = self.lock();
         let newest = inner.group.newest();
         let quiet = now.micros_since(inner.last_received) as f64;
-        let fps = match inner.interval {
+        let fps = match inner.mean_interval() {
             Some(interval) if quiet < (5.0 * interval).max(3e6) => 1e6 / interval.max(1.0),
             _ => 0.0,
         };
@@ -376,18 +386,39 @@ impl Inner {
     /// recover.
     fn forget_rate(&mut self) {
         self.interval = None;
+        self.span = None;
         self.last_received = Timestamp::UNKNOWN;
     }
 
+    /// The mean interval between pictures in microseconds, if known.
+    fn mean_interval(&self) -> Option<f64> {
+        let of_span = |(began, count): (Timestamp, u32)| {
+            let time = self.last_received.micros_since(began);
+            (time >= FIRST_RATE_SPAN).then(|| time as f64 / f64::from(count))
+        };
+        self.interval.or_else(|| self.span.and_then(of_span))
+    }
+
     fn note_rate(&mut self, received: Timestamp) {
-        if self.last_received.is_known() {
-            let interval = received.micros_since(self.last_received) as f64;
-            self.interval = Some(match self.interval {
-                Some(mean) => mean + RATE_WEIGHT * (interval - mean),
-                None => interval,
-            });
-        }
         self.last_received = received;
+        let Some((began, count)) = &mut self.span else {
+            self.span = Some((received, 0));
+            return;
+        };
+        *count = count.saturating_add(1);
+        let time = received.micros_since(*began);
+        if time < RATE_SPAN {
+            return;
+        }
+        let interval = time as f64 / f64::from(*count);
+        self.interval = Some(match self.interval {
+            Some(mean) => {
+                let kept = (1.0 - RATE_WEIGHT).powf(f64::from(*count));
+                mean * kept + interval * (1.0 - kept)
+            }
+            None => interval,
+        });
+        self.span = Some((received, 0));
     }
 }
 

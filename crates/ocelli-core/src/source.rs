@@ -201,6 +201,14 @@ impl Publisher {
         }
     }
 
+    /// Records that a derived stream has had no picture for `time`, although one is due. The camera
+    /// is stalled until the next one.
+    pub fn note_stalled(&self, time: Duration) {
+        if let Some(derived) = self.derived {
+            self.streams.stall_derived(derived, time);
+        }
+    }
+
     /// Fixes the size of a derived stream's pictures while it has viewers, and returns it. It is
     /// another one if viewers have been told a size before.
     pub fn fix_size(&self, size: (u16, u16)) -> (u16, u16) {

@@ -90,9 +90,12 @@ impl Streams {
 
     /// Returns the state of the upstream.
     pub fn state(&self) -> State {
-        match self.jpeg.failure() {
-            Some(reason) => State::Failed(reason),
-            None => self.lock().state.clone(),
+        if let Some(reason) = self.jpeg.failure() {
+            return State::Failed(reason);
+        }
+        match self.lock().state.clone() {
+            State::Live => self.jpeg.stall().map_or(State::Live, State::Stalled),
+            state => state,
         }
     }
 
@@ -283,6 +286,21 @@ impl Streams {
     /// Records that a derived stream can't be made.
     pub fn fail_derived(&self, derived: Derived, reason: String) {
         if self.derived(derived).fail(reason) {
+            self.changed(self.lock());
+        }
+    }
+
+    /// Records that a rendition has made no picture for `time`, although the camera sends some.
+    pub fn stall_derived(&self, derived: Derived, time: Duration) {
+        let name = derived.name();
+        let reason = format!(
+            "its {name} rendition delivers nothing for {} s",
+            time.as_secs()
+        );
+        if self.derived(derived).stop(reason.clone()) {
+            if let Some(times) = self.count_log(|log| &mut log.stalled) {
+                tracing::warn!(camera = %self.id, state = "stalled", %reason, "stalled{times}");
+            }
             self.changed(self.lock());
         }
     }

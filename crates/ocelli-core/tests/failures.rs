@@ -15,6 +15,8 @@ enum Does {
     Refuse(&'static str),
     Play(Codec),
     Freeze(Codec),
+    /// Reports that its pictures have stopped.
+    Stall,
 }
 
 struct Puppet(watch::Sender<Does>);
@@ -33,6 +35,11 @@ async fn run(does: watch::Receiver<Does>, publisher: Publisher) -> Result<(), Fa
             Does::Refuse(reason) => return Err(Failure::new(FailureKind::Ended, reason)),
             Does::Play(codec) => (codec, false),
             Does::Freeze(codec) => (codec, true),
+            Does::Stall => {
+                publisher.note_stalled(Duration::from_secs(5));
+                sleep(Duration::from_secs(1)).await;
+                continue;
+            }
         };
         publisher.publish(Picture {
             codec,
@@ -227,4 +234,25 @@ async fn failures_of_mpeg_1_and_the_substream_are_labelled() {
     stage.wait_for("live", Some("substream: 404")).await;
     stage.sub.0.send_replace(Does::Play(Codec::Jpeg));
     stage.wait_for("live", None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_is_stalled_while_its_jpeg_rendition_is() {
+    let stage = Stage::new(Does::Play(Codec::H264));
+    stage.jpeg.0.send_replace(Does::Stall);
+    let viewer = stage.camera.follow(Quality::Main);
+    let reason = "its JPEG rendition delivers nothing for 5 s";
+    stage.wait_for("stalled", Some(reason)).await;
+    let status = stage.camera.status();
+    assert_eq!(status.state.reason(), Some(reason));
+    assert_eq!(status.fps, 0.0);
+    stage.jpeg.0.send_replace(Does::Play(Codec::Jpeg));
+    stage.wait_for("live", None).await;
+    // It counts only while JPEG is watched, and not after the rendition has failed.
+    stage.jpeg.0.send_replace(Does::Stall);
+    stage.wait_for("stalled", Some(reason)).await;
+    let mut other = stage.camera.follow_mpeg1(Quality::Main);
+    other.next().await;
+    drop(viewer);
+    stage.wait_for("live", Some(reason)).await;
 }

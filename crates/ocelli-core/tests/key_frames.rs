@@ -238,3 +238,26 @@ async fn frames_before_the_first_key_frame_do_not_make_a_camera_live() {
     sleep(seconds(80)).await;
     assert_eq!(camera.status().state, State::Starting);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_the_first_key_frame_is_told_before_it_ends() {
+    let every = seconds(60);
+    let stage = Stage::new(&[Attempt::Plays {
+        first: seconds(20),
+        every,
+        lasts: seconds(1000),
+    }]);
+    let mut changes = stage.hub.changes();
+    let told = loop {
+        let status = stage.camera.status();
+        assert_eq!(status.state, State::Starting);
+        if let Some(last) = status.last_failure {
+            break last.reason;
+        }
+        changes.changed().await.expect("the hub is alive");
+    };
+    assert_eq!(told, "it sends video; waiting for a key frame");
+    assert_eq!(stage.began.elapsed().as_secs(), 5);
+    assert_eq!(stage.until("live").await, 20);
+    assert_eq!(stage.camera.status().last_failure, None);
+}

@@ -41,6 +41,10 @@ pub const DUE_FRACTION: f64 = 0.9;
 /// The failure reason for a stream that no decoder can decode.
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
 
+/// The failure reasons for a file that can't be opened. [`name_file`] adds its name.
+const NO_FILE: &str = "no such file";
+const NO_PERMISSION: &str = "no permission to read it";
+
 /// The failure reason for a certificate that is not signed by a trusted authority.
 pub const UNTRUSTED: &str =
     "its certificate can't be verified; verify_tls = false accepts a self-signed one";
@@ -244,6 +248,20 @@ pub async fn exit_failure(child: &mut Child, limits: &PictureLimits) -> Failure 
         .unwrap_or_else(|| Failure::new(FailureKind::Ended, exit_message("ffmpeg", status)))
 }
 
+/// Names the file or device in the failure of an ffmpeg that reads it.
+pub fn name_file(failure: Failure, path: &str) -> Failure {
+    let what = match path.starts_with("/dev/") {
+        true => "device",
+        false => "file",
+    };
+    let reason = match failure.reason.as_str() {
+        NO_FILE => format!("there is no {what} {path}"),
+        NO_PERMISSION => format!("no permission to read {path}"),
+        _ => return failure,
+    };
+    Failure::new(failure.kind, reason)
+}
+
 /// Translates ffmpeg's last standard-error lines into a failure for the user.
 pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<Failure> {
     use FailureKind::{Ended, Missing, NotFound, Unauthorized, Unreachable, Unsupported};
@@ -314,8 +332,8 @@ pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<
             Unsupported,
             "the camera offers no video",
         ),
-        ("No such file or directory", Missing, "no such file"),
-        ("Permission denied", Missing, "no permission to read it"),
+        ("No such file or directory", Missing, NO_FILE),
+        ("Permission denied", Missing, NO_PERMISSION),
         (
             "Invalid data found when processing input",
             Unsupported,

@@ -187,6 +187,29 @@ fn a_pause_does_not_lower_the_frame_rate() {
     assert!((fps - 5.0).abs() < 0.1, "{fps}");
 }
 
+#[test]
+fn bursts_of_pictures_do_not_raise_the_frame_rate() {
+    let (clock, slot) = timed();
+    let burst = |count: usize| {
+        for _ in 0..count {
+            clock.advance(30);
+            slot.publish(unit(true, 0));
+        }
+        slot.status().fps
+    };
+    assert_eq!(burst(250), 0.0, "unknown after the first burst");
+    for _ in 0..4 {
+        clock.advance(1_000_000 - 25 * 30);
+        let fps = burst(25);
+        assert!(fps < 300.0, "{fps}");
+    }
+    for _ in 0..4 {
+        clock.advance(1_000_000 - 25 * 30);
+        let fps = burst(25);
+        assert!((fps - 25.0).abs() < 1.0, "{fps}");
+    }
+}
+
 /// A clock that tests advance, and a slot that uses it.
 fn timed() -> (Arc<ManualClock>, Slot) {
     let clock = Arc::new(ManualClock::default());

@@ -130,6 +130,10 @@ impl Upstream {
         loop {
             let next = match streams.check(bounds) {
                 Verdict::Wait(next) => next,
+                Verdict::WaitsForKey(next) => {
+                    streams.note_failure("it sends video; waiting for a key frame");
+                    next
+                }
                 Verdict::Stalled(quiet, next) => {
                     self.stalled(no_picture(quiet));
                     next

@@ -222,7 +222,24 @@ impl Feed {
         // A stuck ffmpeg stops reading. A raw picture is longer than its pipe, so this write
         // would block before a later picture becomes due: it needs its own timeout.
         let time = self.time(self.lock().last_output.is_some());
-        timeout(time, stdin.write_all_buf(&mut picture)).await?
+        let started = Instant::now();
+        match timeout(time / 2, stdin.write_all_buf(&mut picture)).await {
+            Ok(written) => written,
+            Err(_) => {
+                self.expect_output_since(started);
+                // What was already written is no longer in `picture`.
+                timeout(time / 2, stdin.write_all_buf(&mut picture)).await?
+            }
+        }
+    }
+
+    /// Notes that ffmpeg has read nothing since then, so a picture is due.
+    fn expect_output_since(&self, started: Instant) {
+        let mut inner = self.lock();
+        if inner.due_since.is_none() {
+            inner.due_since = Some(started);
+            self.output_due.notify_one();
+        }
     }
 
     /// Returns how long ffmpeg may take for a picture. The first may take twice as long, because
@@ -269,8 +286,9 @@ impl Feed {
     }
 
     /// Waits until ffmpeg has taken too long for a picture, because the decoder is overloaded or
-    /// produces no output for its input.
-    pub async fn overdue(&self) -> Ended {
+    /// produces no output for its input. Calls `late` with the time that has passed when half of
+    /// it is over.
+    pub async fn overdue(&self, late: impl Fn(Duration)) -> Ended {
         loop {
             let (due_since, last_output) = {
                 let inner = self.lock();
@@ -280,7 +298,13 @@ impl Feed {
                 self.output_due.notified().await;
                 continue;
             };
-            sleep_until(since + self.time(last_output)).await;
+            let time = self.time(last_output);
+            sleep_until(since + time / 2).await;
+            if self.lock().due_since != due_since {
+                continue;
+            }
+            late(time / 2);
+            sleep_until(since + time).await;
             if self.lock().due_since == due_since {
                 return Ended::Overdue;
             }
@@ -450,7 +474,7 @@ mod tests {
     /// Returns the seconds until the feed is overdue.
     async fn overdue(feed: &Feed) -> u64 {
         let started = Instant::now();
-        feed.overdue().await;
+        feed.overdue(|_| {}).await;
         started.elapsed().as_secs()
     }
 
@@ -469,6 +493,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn half_of_the_time_is_reported_once() {
+        let feed = feed(0.0);
+        let reports = std::cell::RefCell::<Vec<u64>>::default();
+        let overdue = || feed.overdue(|time| reports.borrow_mut().push(time.as_secs()));
+        feed.expect_output(FIRST_TIMESTAMP);
+        overdue().await;
+        assert_eq!(reports.take(), [10]);
+        feed.output_after(0.0);
+        feed.expect_output(FIRST_TIMESTAMP + 40);
+        overdue().await;
+        assert_eq!(reports.take(), [5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_input_makes_a_picture_due() {
+        let feed = feed(0.0);
+        feed.expect_output(FIRST_TIMESTAMP);
+        feed.output_after(0.0);
+        let blocked_at = Instant::now();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        feed.expect_output_since(blocked_at);
+        let reports = std::cell::RefCell::<Vec<u64>>::default();
+        let overdue = feed.overdue(|time| reports.borrow_mut().push(time.as_secs()));
+        overdue.await;
+        assert_eq!(reports.take(), [5]);
+        assert_eq!(blocked_at.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn nothing_is_overdue_while_the_camera_sends_nothing() {
         let feed = feed(180.0);
         feed.expect_output(FIRST_TIMESTAMP);
@@ -476,7 +529,7 @@ mod tests {
         // Too close to the last one: the filter drops it.
         feed.expect_output(FIRST_TIMESTAMP + 150);
         feed.output_after(0.0);
-        let waited = tokio::time::timeout(Duration::from_secs(3600), feed.overdue());
+        let waited = tokio::time::timeout(Duration::from_secs(3600), feed.overdue(|_| {}));
         assert!(waited.await.is_err());
         feed.expect_output(FIRST_TIMESTAMP + 200);
         assert_eq!(overdue(&feed).await, 10);

@@ -53,7 +53,7 @@ impl Rendition for JpegRendition {
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
                 ended = read(&feed, Smjpeg::new(stdout, budget), &publisher) => ended,
-                ended = feed.overdue() => ended,
+                ended = feed.overdue(|time| publisher.note_stalled(time)) => ended,
             };
             Err(ended.failure(&mut child, limits).await)
         })

@@ -61,7 +61,7 @@ impl Rendition for Mpeg1Rendition {
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
                 ended = read(&feed, Avi::new(stdout, budget), interval, &publisher) => ended,
-                ended = feed.overdue() => ended,
+                ended = feed.overdue(|time| publisher.note_stalled(time)) => ended,
             };
             Err(ended.failure(&mut child, limits).await)
         })

@@ -293,7 +293,7 @@ impl Ffmpeg {
                 child.wait_or_kill().await;
                 return Ok(());
             };
-            let failure = self.failure(&mut child, publisher).await;
+            let failure = self.failure(input, &mut child, publisher).await;
             match failure.kind {
                 FailureKind::Ended if had_pictures && matches!(input, Input::Loop(_)) => {
                     publisher.interrupt();
@@ -323,7 +323,7 @@ impl Ffmpeg {
         };
         match ffmpeg::publish(output(&mut child), publisher).await {
             Ok(had_pictures) => {
-                let failure = self.failure(&mut child, publisher).await;
+                let failure = self.failure(input, &mut child, publisher).await;
                 (had_pictures, Err(failure))
             }
             Err(failure) => (true, Err(failure)),
@@ -353,14 +353,17 @@ impl Ffmpeg {
     }
 
     /// Returns the failure of an ffmpeg whose output has ended.
-    async fn failure(&self, child: &mut Child, publisher: &Publisher) -> Failure {
+    async fn failure(&self, input: &Input, child: &mut Child, publisher: &Publisher) -> Failure {
         let limits = &publisher.capacity().limits().picture;
         let failure = ffmpeg::exit_failure(child, limits).await;
         // ffmpeg made pictures until it ended without an error.
         if failure.reason == "ffmpeg ended" {
             return Failure::new(FailureKind::Ended, "the stream ended");
         }
-        failure
+        match input {
+            Input::Loop(path) | Input::Local(path) => ffmpeg::name_file(failure, path),
+            Input::Url { .. } | Input::Lavfi(_) => failure,
+        }
     }
 }
 

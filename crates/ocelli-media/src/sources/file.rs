@@ -6,7 +6,7 @@
 use super::ffmpeg::Ffmpeg;
 use super::pace::WithoutPicture;
 use super::{Address, Kind};
-use crate::jpeg::{self, Splitter};
+use crate::jpeg::{self, Flaw, Splitter};
 use crate::options::JpegOptions;
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::{Failure, FailureKind, PeerKind, Publisher, RunOnce, Source};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 /// The kind `file`.
 pub const KIND: Kind = Kind {
@@ -31,6 +31,11 @@ pub const KIND: Kind = Kind {
     )],
     open,
 };
+
+/// A file that is being replaced has no whole picture for a moment. After this many reads in a row
+/// and this time, it is a fault.
+const MAX_FLAWED_READS: u32 = 3;
+const MAX_FLAWED_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
@@ -72,13 +77,11 @@ impl Source for Pictures {
         Box::pin(async move {
             let mut ticks = interval(self.every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            if !self.many {
+                return self.play_stills(&mut ticks, &publisher).await;
+            }
             loop {
-                if self.many {
-                    self.play(&mut ticks, &publisher).await?;
-                } else {
-                    ticks.tick().await;
-                    self.play_loop(&publisher).await?;
-                }
+                self.play(&mut ticks, &publisher).await?;
             }
         })
     }
@@ -89,23 +92,45 @@ impl Source for Pictures {
 }
 
 impl Pictures {
-    async fn play_loop(&self, publisher: &Publisher) -> Result<(), Failure> {
-        let path = self.path.clone();
-        let read = blocking(move || {
-            let mut bytes = Vec::new();
-            let limit = jpeg::MAX_BYTES as u64 + 1;
-            File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        });
-        let bytes = read.await.map_err(|error| self.unreadable(&error))?;
-        // A file that is being replaced may be short for a moment. If it stays short, the
-        // watchdog reports it.
-        if bytes.len() <= jpeg::MAX_BYTES
-            && let Ok(picture) = jpeg::picture(&bytes)
-        {
-            publisher.publish(picture);
+    /// Reads the only picture in the file at each tick.
+    async fn play_stills(
+        &self,
+        ticks: &mut Interval,
+        publisher: &Publisher,
+    ) -> Result<(), Failure> {
+        let mut flawed = 0;
+        let mut whole_at = Instant::now();
+        loop {
+            ticks.tick().await;
+            let path = self.path.clone();
+            let read = blocking(move || {
+                let mut bytes = Vec::new();
+                let limit = jpeg::MAX_BYTES as u64 + 1;
+                File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            });
+            let bytes = read.await.map_err(|error| self.unreadable(&error))?;
+            let picture = match bytes.len() > jpeg::MAX_BYTES {
+                true => Err(Flaw::TooLong),
+                false => jpeg::picture(&bytes),
+            };
+            match picture {
+                Ok(picture) => {
+                    publisher.publish(picture);
+                    (flawed, whole_at) = (0, Instant::now());
+                }
+                Err(flaw) => {
+                    flawed += 1;
+                    if flawed >= MAX_FLAWED_READS && whole_at.elapsed() >= MAX_FLAWED_TIME {
+                        let reason = match bytes.is_empty() {
+                            true => format!("{} is empty", self.path.display()),
+                            false => format!("{} is {flaw}", self.path.display()),
+                        };
+                        return Err(Failure::new(FailureKind::Unsupported, reason));
+                    }
+                }
+            }
         }
-        Ok(())
     }
 
     /// Plays the file once.

@@ -196,9 +196,24 @@ impl<'a> Attempt<'a> {
             }
             kind => kind,
         };
-        let reason = format!(
-            "it answers with {what}, not with pictures: is this the address of the stream itself?"
-        );
+        let playlists = [
+            "application/vnd.apple.mpegurl",
+            "application/x-mpegurl",
+            "audio/mpegurl",
+            "audio/x-mpegurl",
+            "application/dash+xml",
+        ];
+        let reason = if what.starts_with("image/") {
+            format!("it answers with {what}, not with JPEG")
+        } else if what.starts_with("video/") || playlists.contains(&what) {
+            format!(
+                "it answers with {what}, not with pictures: ffmpeg: in front of its address plays it"
+            )
+        } else {
+            format!(
+                "it answers with {what}, not with pictures: is this the address of the stream itself?"
+            )
+        };
         Err(Failure::new(FailureKind::Unsupported, reason))
     }
 

@@ -142,7 +142,7 @@ impl Device {
                 .stderr_tail()
                 .iter()
                 .any(|line| line.contains(NO_JPEG));
-        (!unfit).then_some(failure)
+        (!unfit).then(|| ffmpeg::name_file(failure, &self.path))
     }
 }
 

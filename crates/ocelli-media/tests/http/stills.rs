@@ -134,6 +134,34 @@ async fn a_still_with_a_wrong_type_or_length_is_shown() {
 }
 
 #[tokio::test]
+async fn other_formats_are_told_with_what_is_right() {
+    for (kind, reason) in [
+        ("image/png", "it answers with image/png, not with JPEG"),
+        ("image/webp", "it answers with image/webp, not with JPEG"),
+        (
+            "video/mp4",
+            "it answers with video/mp4, not with pictures: ffmpeg: in front of its address plays it",
+        ),
+        (
+            "application/vnd.apple.mpegurl",
+            "it answers with application/vnd.apple.mpegurl, not with pictures: ffmpeg: in front \
+             of its address plays it",
+        ),
+    ] {
+        let script = Script::new().await;
+        let watch = Watch::new(&script.url("http", "", "/still"), "");
+        let answer = format!(
+            "HTTP/1.0 200 OK
+Content-Type: {kind}
+
+other"
+        );
+        drop(script.answer(answer.as_bytes()).await);
+        assert_eq!(watch.failure().await, reason);
+    }
+}
+
+#[tokio::test]
 async fn a_still_is_shown_although_the_response_does_not_end() {
     let script = Script::new().await;
     let mut watch = Watch::new(&script.url("http", "", "/still.jpg"), INTERVAL);

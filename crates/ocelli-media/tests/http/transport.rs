@@ -60,6 +60,15 @@ async fn plain_text_on_an_https_port_is_told() {
     assert!(reason.starts_with("the camera close"), "{reason}");
 }
 
+#[tokio::test]
+async fn a_port_that_expects_tls_is_told() {
+    let script = Script::new().await;
+    let watch = Watch::new(&script.url("http", "", "/still.jpg"), "");
+    script.answer(b"\x15\x03\x01\x00\x02\x02\x46").await;
+    let reason = "it speaks TLS on this port: write https:// in place of http://";
+    assert_eq!(watch.failure().await, reason);
+}
+
 /// `openssl s_server` with a self-signed certificate. It serves a picture at `/answer`.
 struct OpenSsl(Child, u16);
 

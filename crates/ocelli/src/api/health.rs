@@ -58,8 +58,8 @@ pub async fn up(State(api): State<Api>) -> Json<Health> {
 pub struct Readiness {
     /// Whether viewers may be sent to this hub.
     ready: bool,
-    /// Current faults. A hub without a usable store still shows its configured cameras and counts
-    /// as ready.
+    /// Current faults. A hub without a usable store still runs its configured cameras and counts
+    /// as ready, but shows anonymous viewers only apps that are certainly public.
     problems: Vec<String>,
 }
 

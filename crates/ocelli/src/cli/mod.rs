@@ -48,6 +48,9 @@ enum Command {
         /// The file.
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
+        /// The same as FILE, as `serve` and `doctor` name it.
+        #[arg(long, value_name = "FILE", conflicts_with = "file")]
+        config: Option<PathBuf>,
     },
     /// Create, list and revoke tokens of the HTTP interface.
     #[command(subcommand)]
@@ -120,7 +123,7 @@ pub fn main() -> ExitCode {
     let done = match command {
         None => serve(Serve::default(), true),
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
-        Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::CheckConfig { file, config }) => check(&config.unwrap_or(file)),
         Some(Command::Token(token)) => token.run(),
         Some(Command::Key(key)) => key.run(),
         Some(Command::Admin(admin)) => admin.run(),

@@ -1,8 +1,9 @@
 //! Starts a hub from a configuration.
 
 mod heap;
+mod persistent;
 
-use crate::catalog::{Catalog, ChangeError, Configured, Policy, Saved, put_configured};
+use crate::catalog::{Catalog, ChangeError, Configured, Policy, put_configured};
 use crate::config::{CameraConfig, Config, from_argument};
 use crate::ingest::Ingest;
 use crate::pages::trust;
@@ -23,14 +24,13 @@ use ocelli_net::server_state::ServerState;
 use ocelli_net::tls::TlsError;
 use ocelli_net::tls::authority::{Certificate, Names};
 use ocelli_net::tls::renewal::{CertificateRenewer, Mode};
-use std::fs::File;
+use persistent::Persistent;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::{Instant, sleep};
 
 /// The accept backlog. The kernel drops connections beyond it, and clients try again after
 /// one second, then two, then four. A fleet of boards that all reconnect at once must fit.
@@ -90,7 +90,7 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 }
 
 /// Writes to standard error who can reach the hub and what to do next.
-fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode) {
+fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode, store: &Store) {
     let mut words = String::new();
     let public = hub.apps().iter().any(|app| app.public_playback);
     if hub.cameras().is_empty() {
@@ -115,7 +115,7 @@ fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode) {
             "Anyone who can reach {address} can watch the cameras; with --private, only users who \
              sign in can.\n"
         ));
-    } else {
+    } else if store.fault().is_none() {
         words.push_str("Users who sign in or have a link can watch the cameras.\n");
     }
     if let Mode::Local(_) = tls {
@@ -166,42 +166,6 @@ pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
                 "there is no home directory for the hub's data; name a directory with --data DIR";
             StoreError::Unusable(message.to_owned())
         })
-}
-
-/// How long to wait for a hub that is shutting down to release the data directory.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Locks the data directory. Two hubs on one directory would overwrite each other's data:
-/// only the last hub's links and addresses would be right.
-async fn lock_directory(data: &Path) -> Result<File, StoreError> {
-    let until = Instant::now() + LOCK_TIMEOUT;
-    loop {
-        if let Some(lock) = store::lock_directory(data)? {
-            return Ok(lock);
-        }
-        if Instant::now() >= until {
-            return Err(StoreError::Unusable(format!(
-                "another hub is using {}; give each hub its own directory with --data DIR",
-                data.display()
-            )));
-        }
-        sleep(LOCK_TIMEOUT / 30).await;
-    }
-}
-
-/// Locks the data directory, opens its store and reads the state that the last run saved.
-async fn open_store(
-    data: Option<&Path>,
-    lock: &mut Option<File>,
-    saved: &mut Saved,
-    now: i64,
-) -> Result<Store, StoreError> {
-    let data = data_directory(data)?;
-    *lock = Some(lock_directory(&data).await?);
-    let store = Store::open(&data)?;
-    let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
-    saved.read(&store, now).await.map_err(fault)?;
-    Ok(store)
 }
 
 /// The reason why the hub does not start.
@@ -282,21 +246,14 @@ pub async fn serve(
         true => SsrfGuard::disabled(),
         false => SsrfGuard::new(address.port()),
     };
-    let (mut lock, mut saved) = (None, Saved::default());
     let now = visitor::now(&hub);
-    let opened = open_store(config.data.as_deref(), &mut lock, &mut saved, now).await;
-    let store = opened.unwrap_or_else(|error| {
-        tracing::error!(
-            "{error}. The configured cameras still run, and app \"live\" is public unless \
-             [app.live] in the configuration changes that; tokens and changes to apps are not \
-             available until this is fixed and the hub is restarted"
-        );
-        // No changes are accepted while the existing data can't be read.
-        Store::closed(&error.to_string())
-    });
+    let state = Persistent::open(config.data.as_deref(), now).await;
+    if let Some(fault) = &state.fault {
+        fault.apply(&hub, &configured);
+    }
     let server_state = Arc::new(server_state);
     let mut identity = Identity::new(hub, server_state.clone());
-    identity.store = store;
+    identity.store = state.store;
     identity.admin = config.admin;
     let identity = Arc::new(identity);
     let ingest = Arc::new(Ingest::new(identity.clone()));
@@ -306,10 +263,10 @@ pub async fn serve(
     };
     let catalog = Catalog::new(identity.clone(), ingest.clone(), configured, policy);
     let catalog = Arc::new(catalog);
-    catalog.restore(saved);
+    catalog.restore(state.saved);
     let data = data_directory(config.data.as_deref()).ok();
     let telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
-    print_hints(address, &identity.hub, &config.tls);
+    print_hints(address, &identity.hub, &config.tls, &identity.store);
     if identity.store.key().is_ok() {
         let ours = local_address(&server_state, address);
         if let Err(error) = print_setup_link(&catalog, &ours).await {
@@ -358,7 +315,7 @@ pub async fn serve(
         authority,
     };
     server::run(listener, services, shutdown).await;
-    drop(lock);
+    drop(state.lock);
     memory_task.abort();
     if let Some(keeping) = keeping {
         keeping.abort();

@@ -1,11 +1,12 @@
 //! The data directory, readable only by its owner.
 
+use super::FILE;
 use super::error::StoreError;
 use crate::auth::Key;
 use ocelli_config::private::{Unusable, create_directory, make_private};
 use std::ffi::OsString;
-use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The key for token hashes.
@@ -41,6 +42,36 @@ pub fn lock_directory(data: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
+/// Returns true only if it is certain that the directory never contained a store: neither the
+/// store's files nor a key. If the directory can't be read, or a disk is missing in its path, it
+/// may have contained one.
+pub fn is_absent(data: &Path) -> bool {
+    let entries = match fs::read_dir(data) {
+        Ok(entries) => entries,
+        Err(error) => return error.kind() == ErrorKind::NotFound && is_uncreated(data),
+    };
+    entries.into_iter().all(|entry| {
+        entry.is_ok_and(|entry| match entry.file_name().as_encoded_bytes() {
+            // A key is stored before anything else. On a full disk its file stays empty.
+            name if name == KEY_FILE.as_bytes() => entry
+                .metadata()
+                .is_ok_and(|key| key.is_file() && key.len() == 0),
+            name => !name.starts_with(FILE.as_bytes()),
+        })
+    })
+}
+
+/// Whether a path that was not found does not exist, rather than passing through a symbolic link
+/// to something that is missing.
+fn is_uncreated(path: &Path) -> bool {
+    let missing = |path: &&Path| {
+        let found = fs::symlink_metadata(path);
+        found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    let existing = path.ancestors().find(|path| !missing(path));
+    existing.is_none_or(Path::is_dir)
+}
+
 /// The key for token hashes, created at the first start.
 pub fn key(data: &Path) -> Result<Key, StoreError> {
     let path = data.join(KEY_FILE);
@@ -64,6 +95,36 @@ pub fn key(data: &Path) -> Result<Key, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_is_absent_only_if_that_is_certain() {
+        let dir = std::env::temp_dir().join(format!("ocelli-absent-{}", std::process::id()));
+        let absent = |name: &str| is_absent(&dir.join(name));
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, bytes).expect("a file");
+        };
+        write("fresh/hub.lock", b"");
+        write("fresh/token.key", b"");
+        write("fresh/series.db", b"samples");
+        assert!(absent("fresh") && absent("none") && absent("fresh/none/such"));
+        write("key/token.key", &[1; 32]);
+        write("store/ocelli.db", b"");
+        write("log/ocelli.db-wal", b"");
+        std::os::unix::fs::symlink("/none/such/disk", dir.join("disk")).expect("a link");
+        for stored in [
+            "key",
+            "store",
+            "log",
+            "disk",
+            "disk/data",
+            "store/ocelli.db",
+        ] {
+            assert!(!absent(stored), "{stored}");
+        }
+        fs::remove_dir_all(&dir).expect("the directory is removed");
+    }
 
     #[test]
     fn the_default_data_directory_is_in_the_users_home() {

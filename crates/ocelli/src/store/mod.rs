@@ -25,7 +25,7 @@ pub mod users;
 pub mod walls;
 
 pub use cipher::Cipher;
-pub use directory::{default_directory, lock_directory};
+pub use directory::{default_directory, is_absent, lock_directory};
 pub use error::StoreError;
 
 use crate::auth::Key;

@@ -30,13 +30,16 @@ fn token(data: &Path, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn a_second_hub_on_a_directory_shows_its_wall_and_changes_nothing() {
+async fn a_second_hub_on_a_directory_runs_its_cameras_and_changes_nothing() {
     let dir = Dir::new("shared");
     let first = hub(&dir.0);
     let second = hub(&dir.0);
     let line = second.wait_stderr("another hub is using", TIMEOUT);
     assert!(line.expect("a reason").contains("--data"));
+    // The first hub's store may contain that the app is private.
     let frame = get(second.addr(), "/live/live/cam1/frame.jpg").await;
+    assert_eq!(frame.status(), 401, "{frame:?}");
+    let frame = call(second.addr(), "GET /live/live/cam1/frame.jpg", ADMIN, "").await;
     assert_eq!(frame.status(), 200, "{frame:?}");
     let body = r#"{"name":"barn"}"#;
     let made = call(second.addr(), "POST /api/v1/apps", ADMIN, body).await;
@@ -192,15 +195,27 @@ async fn tokens_created_while_a_hub_runs_are_valid_until_revoked() {
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("\"app:read\""));
 }
 
-/// Checks that cameras play, that requests which need the store get the reason, and that the
-/// admin token still works.
-async fn assert_cameras_play(data: &Path, word: &str) {
+/// The status of a picture for an anonymous viewer: 200 if the app is public.
+async fn anonymous(hub: &Hub) -> u16 {
+    let frame = get(hub.addr(), "/live/live/cam1/frame.jpg").await;
+    frame.status()
+}
+
+/// Checks that cameras play, to anonymous viewers with this status, that requests which need the
+/// store get the reason, and that the admin token still works.
+async fn assert_cameras_play(data: &Path, word: &str, status: u16) {
     let hub = hub(data);
     let line = hub.wait_stderr("can't be used", TIMEOUT);
     let line = line.expect("a log line");
     assert!(line.contains(word), "{line}");
-    let frame = get(hub.addr(), "/live/live/cam1/frame.jpg").await;
+    assert_eq!(line.contains("is not public"), status == 401, "{line}");
+    assert_eq!(anonymous(&hub).await, status);
+    let frame = call(hub.addr(), "GET /live/live/cam1/frame.jpg", ADMIN, "").await;
     assert_eq!(frame.status(), 200, "{frame:?}");
+    let ready = get(hub.addr(), "/ready").await;
+    assert_eq!(ready.status(), 200, "{ready:?}");
+    let problem = ready.json()["problems"][0].to_string();
+    assert!(problem.contains(word), "{problem}");
     let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await;
     assert_eq!(apps.status(), 200, "{apps:?}");
     let other = format!("sk_{}", "0".repeat(64));
@@ -235,7 +250,7 @@ async fn cameras_play_without_a_store() {
     let data = dir.0.join("rubbish");
     fs::create_dir(&data).expect("a directory");
     fs::write(data.join("ocelli.db"), "rubbish ".repeat(2000)).expect("a file");
-    assert_cameras_play(&data, "ocelli.db").await;
+    assert_cameras_play(&data, "ocelli.db", 401).await;
     let garbage = fs::read(data.join("ocelli.db")).expect("a file");
     assert!(garbage.starts_with(b"rubbish"), "the damaged file is kept");
 
@@ -245,16 +260,70 @@ async fn cameras_play_without_a_store() {
     let mut bytes = fs::read(data.join("ocelli.db")).expect("a file");
     bytes[4096..].fill(0xa5);
     fs::write(data.join("ocelli.db"), bytes).expect("a file");
-    assert_cameras_play(&data, "malformed").await;
+    assert_cameras_play(&data, "malformed", 401).await;
 
-    // No user can create a directory there.
-    assert_cameras_play(Path::new("/proc/ocelli"), "/proc/ocelli").await;
+    // No user can create a directory there, so nothing was ever stored in it.
+    assert_cameras_play(Path::new("/proc/ocelli"), "/proc/ocelli", 200).await;
 
     // An invalid key file.
     let data = dir.0.join("key");
     stdout_of(&token(&data, &["list"]));
     fs::write(data.join("token.key"), "short").expect("a file");
-    assert_cameras_play(&data, "token.key").await;
+    assert_cameras_play(&data, "token.key", 401).await;
+}
+
+#[tokio::test]
+async fn a_private_app_stays_private_if_its_store_cannot_be_opened() {
+    let dir = Dir::new("closed");
+    let data = dir.0.join("kept");
+    let mut first = hub(&data);
+    let hidden = r#"{"publicPlayback":false}"#;
+    let changed = call(first.addr(), "PATCH /api/v1/apps/live", ADMIN, hidden).await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    assert_eq!(anonymous(&first).await, 401);
+    let ended = first.terminate(TIMEOUT).expect("the hub exits");
+    assert!(ended.0.success());
+
+    // A full disk: SQLite can't write its log.
+    let with_full_disk = |arguments: &[&str]| {
+        let script = "ulimit -f 0; exec \"$0\" \"$@\"";
+        let builder = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
+        builder
+            .args(["serve", "--listen", "127.0.0.1:0", CAMERA, "--data"])
+            .arg(&data)
+            .args(arguments)
+            .start()
+    };
+    let second = with_full_disk(&[]);
+    let line = second.wait_stderr("\"live\" is not public", TIMEOUT);
+    assert!(line.is_some(), "{:?}", second.stderr());
+    assert_eq!(anonymous(&second).await, 401);
+    let hello = Wall::v2(second.addr()).await.event("hello").await;
+    assert_eq!(hello["cameras"].as_array().map(Vec::len), Some(0));
+    drop(second);
+
+    let public = "[app.live]\npublic_playback = true\n";
+    let config = dir.write("ocelli.toml", public);
+    let third = with_full_disk(&["--config", config.to_str().expect("a path")]);
+    assert_eq!(
+        anonymous(&third).await,
+        200,
+        "the configuration takes precedence"
+    );
+}
+
+#[tokio::test]
+async fn a_hub_that_never_stored_anything_is_public_on_a_full_disk() {
+    let dir = Dir::new("never");
+    let script = "ulimit -f 0; exec \"$0\" \"$@\"";
+    for _ in 0..2 {
+        let builder = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
+        let builder = builder.args(["serve", "--listen", "127.0.0.1:0", CAMERA, "--data"]);
+        let hub = builder.arg(dir.0.join("kept")).start();
+        let line = hub.wait_stderr("nothing was ever stored", TIMEOUT);
+        assert!(line.is_some(), "{:?}", hub.stderr());
+        assert_eq!(anonymous(&hub).await, 200);
+    }
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn wrong_usage_exits_with_2() {
     fails(&["serve", "a=pattern:", "live-a=pattern:"], "\"a\"");
     fails(&["check-config"], "ocelli.toml");
     fails(&["check-config", "none.toml"], "none.toml");
+    fails(&["check-config", "--config", "none.toml"], "none.toml");
     for help in [&["--help"][..], &["serve", "--help"], &["--version"]] {
         let output = run(&dir.0, help);
         assert_eq!(output.status.code(), Some(0));
@@ -172,6 +173,8 @@ fn check_config_reports_line_column_and_the_nearest_name() {
     let dir = Dir::new("check");
     let good = "[[camera]]\nid = \"door\"\nsource = \"pattern:\"\n[app.barn]\n";
     let file = dir.write("good.toml", good);
+    let output = run(&dir.0, &["check-config", "--config", "good.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     let output = run(&dir.0, &["check-config", "good.toml"]);
     assert_eq!(output.status.code(), Some(0));
     let stdout_text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -4,6 +4,7 @@
 use crate::support::doctor::{Corruption, DoctorOutput, doctor, proxy, server};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
+use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
 use std::process::Command;
 
@@ -43,7 +44,9 @@ fn refusals_of_an_rtsp_camera_come_with_advice() {
     let output = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
     output.fails("sign-in", &["401: wrong user or password", "%40"]);
     assert!(!output.all.contains("hush-hush"), "{}", output.all);
-    doctor(&[&server.url("h264")]).fails("sign-in", &["401: user and password required"]);
+    let advice = "rtsp://user:password@host/";
+    let words = &["401: user and password required", advice];
+    doctor(&[&server.url("h264")]).fails("sign-in", words);
 
     let server = rtsp(None);
     doctor(&[&server.url("no/such")]).fails("address", &["no such stream", "manual"]);
@@ -180,10 +183,40 @@ fn an_http_camera_that_requires_a_password_is_named() {
             .to_vec()
     });
     let address = address.replace("ws://", "http://");
-    doctor(&[&address]).fails("page", &["user and a password (401)"]);
+    let advice = "http://user:password@host/";
+    doctor(&[&address]).fails("pictures", &["401: user and password required", advice]);
     let output = doctor(&[&address.replace("http://", "http://viewer:hush-hush@")]);
     output.fails("pictures", &["401", "Check both"]);
     assert!(!output.all.contains("hush-hush"), "{}", output.all);
+}
+
+#[test]
+fn a_server_that_opens_no_websocket_is_read_as_a_camera() {
+    let jpeg = Picture::QVGA.encode_now(1);
+    let picture = move |head: &str| {
+        let mut response = format!("{head}\r\n\r\n").into_bytes();
+        response.extend_from_slice(&jpeg);
+        response
+    };
+    let plays = move |head: &'static str| {
+        let picture = picture.clone();
+        let address = server(move |_| picture(head)).replace("ws://", "http://");
+        let output = doctor(&[&address]);
+        output.passes();
+        let finding = output.finding("pass", "pictures");
+        assert!(finding.contains("320 × 240"), "{finding}");
+    };
+    plays("HTTP/1.0 200 OK\r\nContent-Type: application/octet-stream");
+    plays("HTTP/1.0 200 OK\r\nContent-Type: text/plain");
+    plays("HTTP/1.0 200 OK");
+    plays("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\nContent-Type: image/jpeg");
+
+    let refuses = |answer: &'static str, words: &[&str]| {
+        let address = server(|_| answer.into()).replace("ws://", "http://");
+        doctor(&[&address]).fails("pictures", words);
+    };
+    refuses("HTTP/1.0 404 Not Found\r\n\r\n", &["404"]);
+    refuses("HTTP/1.0 503 Busy\r\n\r\n", &["503"]);
 }
 
 #[test]
@@ -210,7 +243,7 @@ fn a_camera_that_the_hub_is_watching_may_be_taken() {
     first.recv().expect("the hub connects");
     let words = &["It may be taken: this hub is watching it"];
     doctor(&[&format!("rtsp://{address}/x")]).fails("rtsp", words);
-    doctor(&[&format!("http://{address}/x")]).fails("http", words);
+    doctor(&[&format!("http://{address}/x")]).fails("pictures", words);
     drop(hub);
 }
 

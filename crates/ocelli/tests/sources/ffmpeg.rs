@@ -3,6 +3,7 @@
 use crate::support::tempdir::Dir;
 use crate::support::{Watched, eventually, ffmpegs};
 use ocelli_core::Codec;
+use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, RtspAuth, RtspServer, RtspServerOptions};
 use rustix::process::Signal;
 use std::process::Command;
@@ -168,12 +169,33 @@ async fn each_failure_has_a_helpful_reason() {
     let directory = Dir::new("bad");
     let text = directory.write("text.mjpeg", "no picture");
     let text = text.display();
+    let picture = Picture::QVGA.encode_now(1);
+    let cut = directory.0.join("cut.jpg");
+    std::fs::write(&cut, &picture[..picture.len() - 9]).expect("a file");
+    let (cut, empty) = (cut.display(), directory.write("empty.jpg", ""));
+    let empty = empty.display();
     for (source, reason) in [
         (
             "file:/no/such.jpg".to_owned(),
             "there is no file /no/such.jpg".to_owned(),
         ),
-        ("file:/no/such.mp4".to_owned(), "no such file".to_owned()),
+        (
+            "file:/no/such.mp4".to_owned(),
+            "there is no file /no/such.mp4".to_owned(),
+        ),
+        (
+            "ffmpeg:/no/such.mp4".to_owned(),
+            "there is no file /no/such.mp4".to_owned(),
+        ),
+        (
+            "v4l2:/dev/no-such-camera".to_owned(),
+            "there is no device /dev/no-such-camera".to_owned(),
+        ),
+        (
+            format!("file:{cut}"),
+            format!("{cut} is a JPEG without an end"),
+        ),
+        (format!("file:{empty}"), format!("{empty} is empty")),
         (
             format!("file:{text}"),
             format!("there is no JPEG picture in {text}"),

@@ -11,6 +11,9 @@ use std::io;
 /// The reason for a response that is not valid HTTP.
 pub(super) const NOT_HTTP: &str = "the server at this address does not speak valid HTTP";
 
+/// The reason for a TLS record in place of a response.
+const EXPECTS_TLS: &str = "it speaks TLS on this port: write https:// in place of http://";
+
 /// The reason for a response that ends early.
 pub(super) const CLOSED: &str = "the camera closed the connection";
 
@@ -27,6 +30,8 @@ pub(super) enum Fault {
     Closed,
     /// The response is not HTTP.
     NotHttp,
+    /// The server on a port without TLS expects TLS.
+    ExpectsTls,
     /// The response exceeds a limit, with the reason.
     Excess(String),
 }
@@ -45,6 +50,7 @@ impl Fault {
             Self::NoConnection => return Failure::new(FailureKind::Unreachable, no_answer(peer)),
             Self::Closed => return Failure::new(FailureKind::Ended, CLOSED),
             Self::NotHttp => return Failure::new(FailureKind::Ended, NOT_HTTP),
+            Self::ExpectsTls => return Failure::new(FailureKind::Unsupported, EXPECTS_TLS),
             Self::Excess(reason) => return Failure::new(FailureKind::Unsupported, reason),
             Self::Io(error) => match missing_certificate_reason(&error) {
                 Some(reason) => return Failure::new(FailureKind::Unsupported, reason),

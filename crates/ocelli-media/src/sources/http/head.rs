@@ -65,7 +65,10 @@ impl HeadReader {
             }
             self.bytes.extend_from_slice(piece);
             if self.line_at == 0 && !begins_valid(&self.bytes) {
-                return Err(Fault::NotHttp);
+                return Err(match self.bytes.starts_with(&[TLS_ALERT]) {
+                    true => Fault::ExpectsTls,
+                    false => Fault::NotHttp,
+                });
             }
             if newline.is_none() {
                 return Ok(None);
@@ -103,6 +106,10 @@ impl HeadReader {
         self.line_at = 0;
     }
 }
+
+/// The first byte of a TLS alert, with which a server that expects TLS answers a request in plain
+/// text.
+const TLS_ALERT: u8 = 0x15;
 
 /// Returns true if this can be the beginning of a status line, or of a blank line before it.
 fn begins_valid(line: &[u8]) -> bool {

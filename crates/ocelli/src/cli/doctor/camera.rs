@@ -1,6 +1,6 @@
 //! Checks for any source, connected in the same way as the hub connects.
 
-use super::report::Report;
+use super::report::{Report, sentence};
 use crate::config::{CameraConfig, Config};
 use crate::launch;
 use ocelli_core::{Quality, State};
@@ -43,9 +43,10 @@ pub async fn diagnose(camera: CameraConfig, report: &mut Report) {
             frame = viewer.next() => break Ok(frame),
             _ = changes.changed() => {}
             () = sleep_until(until) => {
-                let state = camera.status().state;
-                let reason = state.reason().unwrap_or("no picture arrived in time").to_owned();
-                break Err(reason);
+                let status = camera.status();
+                let last = status.last_failure.map(|last| last.reason);
+                let reason = status.state.reason().map(str::to_owned).or(last);
+                break Err(reason.unwrap_or_else(|| "no picture arrived in time".to_owned()));
             }
         }
     };
@@ -66,20 +67,24 @@ pub async fn diagnose(camera: CameraConfig, report: &mut Report) {
                 Some((width, height)) => format!("{width} × {height}"),
                 None => "unknown size".to_owned(),
             };
-            let mean = bytes / usize::max(count, 1) / 1000;
+            let rate = match count {
+                0 => format!("no second one within {seconds:.0} s"),
+                _ => format!(
+                    "{:.1} JPEGs a second of about {} kB",
+                    count as f64 / seconds,
+                    bytes / count / 1000
+                ),
+            };
             report.pass(
                 "pictures",
-                format!(
-                    "The source ({kind}) delivers pictures: {codec}, {size}, {:.1} JPEGs a second of \
-                     about {mean} kB.",
-                    count as f64 / seconds
-                ),
+                format!("The source ({kind}) delivers pictures: {codec}, {size}, {rate}."),
             );
         }
         Err(reason) => report.fail(
             "pictures",
             format!(
-                "The source ({kind}) delivers no pictures: {reason}. {}",
+                "The source ({kind}) delivers no pictures: {} {}",
+                sentence(&reason),
                 advice(&reason)
             ),
         ),

@@ -53,6 +53,17 @@ const CONNECTION_CHECKS: [&str; 6] = ["tcp", "tls", "http", "rtsp", "sessions", 
 /// Parts of messages whose cause is known.
 const KNOWN_CAUSES: [&str; 4] = ["401", "403", "404", "certificate"];
 
+/// The address in advice about passwords. Its user and password are not secret.
+const EXAMPLE: &str = "://user:password@host/";
+
+/// Returns a reason with a full stop, unless it ends with a punctuation mark.
+pub fn sentence(reason: &str) -> String {
+    match reason.ends_with(['.', '?', '!']) {
+        true => reason.to_owned(),
+        false => format!("{reason}."),
+    }
+}
+
 impl Report {
     /// Hides `secret` in all findings, even if a server sends it back.
     pub fn hide_secret(&mut self, secret: &str) {
@@ -124,11 +135,15 @@ impl Report {
     }
 
     fn sanitize(&self, text: &str) -> String {
-        let mut clean = redact(text);
-        for secret in &self.secrets {
-            clean = clean.replace(secret, "***");
-        }
-        shown(&clean)
+        let clean = |part| {
+            let mut clean = redact(part);
+            for secret in &self.secrets {
+                clean = clean.replace(secret, "***");
+            }
+            shown(&clean)
+        };
+        let parts: Vec<_> = text.split(EXAMPLE).map(clean).collect();
+        parts.join(EXAMPLE)
     }
 
     /// The worst result.
@@ -202,6 +217,26 @@ mod tests {
             report.findings[0].message,
             "it says \\u{1b}[2J *** at ws://***@h/?token=***"
         );
+    }
+
+    #[test]
+    fn an_example_in_advice_is_not_a_secret() {
+        let mut report = Report::default();
+        report.hide_secret("password");
+        report.fail(
+            "sign-in",
+            "401 at rtsp://ann:password@h/: write rtsp://user:password@host/… instead",
+        );
+        assert_eq!(
+            report.findings[0].message,
+            "401 at rtsp://***@h/: write rtsp://user:password@host/… instead"
+        );
+    }
+
+    #[test]
+    fn a_reason_ends_with_one_punctuation_mark() {
+        assert_eq!(sentence("no answer"), "no answer.");
+        assert_eq!(sentence("does it speak RTSP?"), "does it speak RTSP?");
     }
 
     #[test]

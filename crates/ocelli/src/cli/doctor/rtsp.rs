@@ -1,7 +1,7 @@
 //! Checks for an RTSP camera: sign-in, tracks, pictures and the number of sessions.
 
 use super::net;
-use super::report::Report;
+use super::report::{Report, sentence};
 use ocelli_core::Codec;
 use ocelli_media::jpeg;
 use ocelli_media::sources::Address;
@@ -153,9 +153,9 @@ impl Camera {
             .map(|letter| letter.to_uppercase().to_string());
         let advice = advice(fault, self.client.credentials.is_some());
         let message = format!(
-            "{}{}. {advice}",
+            "{}{} {advice}",
             first.unwrap_or_default(),
-            letters.as_str()
+            sentence(letters.as_str())
         );
         report.fail(check(fault), message.trim_end());
     }
@@ -312,7 +312,8 @@ impl Watch {
     fn report(&self, client: &Client, announced: bool, report: &mut Report) {
         if let Some(fault) = &self.error {
             let reason = client.explain(fault).reason;
-            let message = format!("The camera ended the stream during the check: {reason}.");
+            let reason = sentence(&reason);
+            let message = format!("The camera ended the stream during the check: {reason}");
             report.fail("pictures", message);
         }
         let count = self.times.len();
@@ -376,7 +377,17 @@ impl Watch {
         let intervals = self.key_frames.windows(2).map(|pair| pair[1] - pair[0]);
         let longest = intervals.fold(0.0, f64::max);
         let advice = "set the camera's I-frame interval (GOP) to one or two seconds";
-        if self.key_frames.len() < 2 {
+        if self.key_frames.is_empty() {
+            report.warn(
+                "key frames",
+                format!(
+                    "It sends video, but no key frame came in {} seconds, and a viewer sees \
+                     nothing until one comes: {advice}. If none ever comes, its video may be in \
+                     another codec than it announces.",
+                    WATCH_TIME.as_secs()
+                ),
+            );
+        } else if self.key_frames.len() < 2 {
             report.warn(
                 "key frames",
                 format!(

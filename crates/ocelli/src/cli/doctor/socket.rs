@@ -75,6 +75,12 @@ pub async fn check_socket(
     }
 }
 
+/// Returns whether the server opens a WebSocket for a program or for one of its own pages.
+pub async fn is_opened(route: &Route, protocol: Option<&str>) -> bool {
+    is_opened_for(route, protocol, None).await == Some(true)
+        || is_opened_for(route, protocol, Some(&route.own_origin())).await == Some(true)
+}
+
 /// Returns whether the server opens a socket for a page of `origin`; `None` if that can't be
 /// determined.
 async fn is_opened_for(

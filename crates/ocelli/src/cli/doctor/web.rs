@@ -1,6 +1,6 @@
-//! Checks for an `http:` address: a camera, or a page with a WebSocket.
+//! Checks for an `http:` address: a page with a WebSocket if the server opens one, otherwise a
+//! camera.
 
-use super::handshake::report_no_response;
 use super::http::{self, Head, HttpResponse};
 use super::report::Report;
 use super::route::Route;
@@ -27,44 +27,38 @@ pub async fn diagnose(written: &str, url: &Url, protocol: Option<&str>, report: 
         route.authority(),
         env!("CARGO_PKG_VERSION")
     );
-    let head = match http::send_request(stream.as_mut(), &request).await {
-        HttpResponse::Head(head, _) => head,
-        response => return report_no_response(&response, &route, report),
-    };
+    let response = http::send_request(stream.as_mut(), &request).await;
     drop(stream);
+    // The hub accepts responses that are not quite HTTP.
+    let HttpResponse::Head(head, _) = response else {
+        return diagnose_camera(written, report).await;
+    };
     if has_credentials || is_camera(&head) {
         report.pass("page", format!("The server answers ({}).", head.status));
-        return match from_argument(written, 1) {
-            Ok(camera) => camera::diagnose(camera, report).await,
-            Err(error) => report.fail("address", format!("{error}.")),
-        };
+        return diagnose_camera(written, report).await;
     }
-    match head.status {
-        200..=399 | 426 => report.pass(
+    let has_path = url.path() != "/";
+    if !has_path {
+        route.target = WALL.to_owned();
+    }
+    if head.status != 426 && !socket::is_opened(&route, protocol).await {
+        let status = head.status;
+        report.pass(
             "page",
             format!(
-                "The server answers ({}). The next checks are for its WebSocket.",
-                head.status
+                "The server answers ({status}) and opens no WebSocket, so it is checked as a camera."
             ),
-        ),
-        401 => {
-            return report.fail(
-                "page",
-                "The server requires a user and a password (401). For a camera: \
-                 http://user:password@host/…",
-            );
-        }
-        // A server with only a WebSocket need not have a front page.
-        status if url.path() == "/" => {
-            report.pass("page", format!("The server answers ({status})."));
-        }
-        status => report.warn(
-            "page",
-            format!("The server answers with status {status}. Check the path of the address."),
-        ),
+        );
+        return diagnose_camera(written, report).await;
     }
-    if url.path() == "/" {
-        route.target = WALL.to_owned();
+    report.pass(
+        "page",
+        format!(
+            "The server answers ({}). The next checks are for its WebSocket.",
+            head.status
+        ),
+    );
+    if !has_path {
         report.pass(
             "path",
             format!("The address has no path, so the socket {WALL} is checked."),
@@ -73,6 +67,14 @@ pub async fn diagnose(written: &str, url: &Url, protocol: Option<&str>, report: 
     // The connection steps were already reported.
     if let Some(stream) = route.open(&mut Report::default()).await {
         socket::check_socket(stream, &route, protocol, report).await;
+    }
+}
+
+/// Reads the address as the hub does.
+async fn diagnose_camera(written: &str, report: &mut Report) {
+    match from_argument(written, 1) {
+        Ok(camera) => camera::diagnose(camera, report).await,
+        Err(error) => report.fail("address", format!("{error}.")),
     }
 }
 

@@ -293,12 +293,15 @@ impl Ffmpeg {
                 child.wait_or_kill().await;
                 return Ok(());
             };
+            let status = child.wait_or_kill().await;
+            let is_whole = status.is_some_and(|status| status.success());
+            if is_whole && had_pictures && matches!(input, Input::Loop(_)) {
+                publisher.interrupt();
+                sleep_until(started + SHORTEST_FILM).await;
+                continue;
+            }
             let failure = self.failure(input, &mut child, publisher).await;
             match failure.kind {
-                FailureKind::Ended if had_pictures && matches!(input, Input::Loop(_)) => {
-                    publisher.interrupt();
-                    sleep_until(started + SHORTEST_FILM).await;
-                }
                 // It may have a format from which ffmpeg can decode but not copy.
                 FailureKind::Ended | FailureKind::Unsupported if !had_pictures => return Ok(()),
                 _ => return Err(failure),

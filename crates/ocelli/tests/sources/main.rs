@@ -1,5 +1,6 @@
 //! Sources of pictures: cameras that the hub reads, and devices that push.
 
+mod copy;
 mod ffmpeg;
 mod http;
 mod ingest;

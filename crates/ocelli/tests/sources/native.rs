@@ -1,102 +1,13 @@
 //! Native video from GStreamer's RTSP server: what viewers get is decoded by ffmpeg.
 
-use crate::support::{TIMEOUT, Watched, ffmpegs};
-use ocelli_core::{CameraSubscription, Codec, Decodable, Delivery, Frame, Quality, Ready};
+use crate::support::native::{Viewer, decoded, units};
+use crate::support::{Watched, ffmpegs};
+use ocelli_core::{Codec, Frame};
 use ocelli_testkit::{RtspServer, RtspServerOptions};
 use std::collections::BTreeSet;
-use std::future::poll_fn;
-use std::io::Write;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use tokio::time::timeout;
-
-const ALL: Decodable = Decodable {
-    h264: true,
-    h265: true,
-    jpeg: true,
-};
 
 fn server() -> RtspServer {
     RtspServer::start(RtspServerOptions::default())
-}
-
-/// A viewer that decodes everything.
-struct Viewer {
-    ready: Arc<Ready>,
-    subscription: CameraSubscription,
-}
-
-impl Viewer {
-    fn new(watched: &Watched) -> Self {
-        let ready = Arc::<Ready>::default();
-        let delivery = Delivery {
-            decodable: ALL,
-            ..Delivery::default()
-        };
-        let camera = &watched.camera;
-        Self {
-            subscription: camera.subscribe(Quality::Main, delivery, ready.clone(), 0),
-            ready,
-        }
-    }
-
-    async fn next(&mut self) -> Frame {
-        let next = async {
-            loop {
-                poll_fn(|cx| self.ready.poll_next(cx)).await;
-                if let Some(frame) = self.subscription.take() {
-                    return frame;
-                }
-            }
-        };
-        timeout(TIMEOUT, next).await.expect("a unit in time")
-    }
-
-    async fn frames(&mut self, count: usize) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        for _ in 0..count {
-            frames.push(self.next().await);
-        }
-        frames
-    }
-}
-
-/// The types of the NAL units in an access unit.
-fn units(frame: &Frame) -> Vec<u8> {
-    let payload = frame.payload();
-    let starts = payload.windows(4).filter(|bytes| bytes[..3] == [0, 0, 1]);
-    let kinds = starts.map(|bytes| match frame.codec {
-        Codec::H265 => bytes[3] >> 1 & 0x3F,
-        _ => bytes[3] & 0x1F,
-    });
-    kinds.collect()
-}
-
-/// Decodes units with ffmpeg. Returns the size and the checksum of each picture.
-fn decoded(frames: &[Frame]) -> Vec<String> {
-    let format = match frames[0].codec {
-        Codec::H265 => "hevc",
-        _ => "h264",
-    };
-    let mut ffmpeg = Command::new("ffmpeg")
-        .args(["-v", "error", "-xerror", "-f", format, "-i", "pipe:0"])
-        .args(["-fps_mode", "passthrough", "-f", "framemd5", "pipe:1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("ffmpeg");
-    let mut input = ffmpeg.stdin.take().expect("a pipe");
-    let bytes: Vec<u8> = frames.iter().flat_map(Frame::payload).collect();
-    let writer = std::thread::spawn(move || input.write_all(&bytes));
-    let output = ffmpeg.wait_with_output().expect("its output");
-    writer
-        .join()
-        .expect("a thread")
-        .expect("it reads everything");
-    assert!(output.status.success(), "ffmpeg decodes it");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let pictures = text.lines().filter(|line| !line.starts_with('#'));
-    pictures.map(str::to_owned).collect()
 }
 
 #[tokio::test]

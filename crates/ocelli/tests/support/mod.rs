@@ -11,6 +11,7 @@ pub mod device;
 pub mod doctor;
 pub mod http;
 pub mod hub;
+pub mod native;
 pub mod rtsp;
 pub mod secure;
 pub mod site;
@@ -126,6 +127,19 @@ pub fn ffmpegs(word: &str) -> Vec<Child> {
     let mut children = ocelli_testkit::children_of(std::process::id());
     children.retain(|child| child.name == "ffmpeg" && child.command.contains(word));
     children
+}
+
+/// Returns the path of a film that ffmpeg makes in this directory; it lasts a second unless the
+/// arguments say otherwise.
+pub fn film(dir: &tempdir::Dir, name: &str, arguments: &str) -> String {
+    let path = dir.0.join(name);
+    let made = std::process::Command::new("ffmpeg")
+        .args("-v error -y -f lavfi -i testsrc2=size=320x180:rate=10 -t 1".split(' '))
+        .args(arguments.split_whitespace())
+        .arg(&path)
+        .status();
+    assert!(made.expect("ffmpeg").success());
+    path.display().to_string()
 }
 
 /// Polls until `condition` holds, for conditions without an event.

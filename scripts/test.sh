@@ -31,6 +31,9 @@ finish() {
     exit "$status"
 }
 trap finish EXIT
+# Without these, a run that is terminated would end as if all had passed.
+trap "exit 130" INT
+trap "exit 143" TERM
 
 # Prints the lines of the failed part that name the tests and the errors.
 failures() {

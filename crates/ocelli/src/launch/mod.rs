@@ -3,13 +3,15 @@
 mod heap;
 mod persistent;
 
+pub use persistent::data_directory;
+
 use crate::catalog::{Catalog, ChangeError, Configured, Policy, put_configured};
 use crate::config::{CameraConfig, Config, from_argument};
 use crate::ingest::Ingest;
 use crate::pages::trust;
 use crate::server::{self, Services};
 use crate::sinks::jsmpeg;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store};
 use crate::telemetry::Telemetry;
 use crate::urls::sign_in_link;
 use crate::visitor::{self, Identity};
@@ -27,7 +29,6 @@ use ocelli_net::tls::renewal::{CertificateRenewer, Mode};
 use persistent::Persistent;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::net::{TcpListener, TcpSocket};
@@ -151,21 +152,6 @@ async fn print_setup_link(catalog: &Arc<Catalog>, address: &str) -> Result<(), C
         log::print_message(&words);
     }
     Ok(())
-}
-
-/// The data directory: `named`, or the user's default one.
-///
-/// # Errors
-/// Returns an error if no directory is named and the user has no home directory.
-pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
-    let found = named.map(Path::to_owned);
-    found
-        .or_else(|| store::default_directory(|name| std::env::var_os(name)))
-        .ok_or_else(|| {
-            let message =
-                "there is no home directory for the hub's data; name a directory with --data DIR";
-            StoreError::Unusable(message.to_owned())
-        })
 }
 
 /// The reason why the hub does not start.

@@ -1,14 +1,28 @@
 //! Opens the data directory, and decides which apps are public if its store can't be read.
 
-use super::data_directory;
 use crate::catalog::{Configured, Saved};
 use crate::store::{self, Store, StoreError};
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, Hub};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+
+/// The data directory: `named`, or the user's default one.
+///
+/// # Errors
+/// Returns an error if no directory is named and the user has no home directory.
+pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
+    let found = named.map(Path::to_owned);
+    found
+        .or_else(|| store::default_directory(|name| std::env::var_os(name)))
+        .ok_or_else(|| {
+            let message =
+                "there is no home directory for the hub's data; name a directory with --data DIR";
+            StoreError::Unusable(message.to_owned())
+        })
+}
 
 /// How long to wait for a hub that is shutting down to release the data directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,6 +1,5 @@
 //! The data directory, readable only by its owner.
 
-use super::FILE;
 use super::error::StoreError;
 use crate::auth::Key;
 use ocelli_config::private::{Unusable, create_directory, make_private};
@@ -9,6 +8,8 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// The store's file in the data directory.
+pub const FILE: &str = "ocelli.db";
 /// The key for token hashes.
 const KEY_FILE: &str = "token.key";
 /// Locked while a hub uses the directory.

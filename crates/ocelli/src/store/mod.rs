@@ -29,6 +29,7 @@ pub use directory::{default_directory, is_absent, lock_directory};
 pub use error::StoreError;
 
 use crate::auth::Key;
+use directory::FILE;
 use file::File;
 use ocelli_config::private;
 use rusqlite::Connection;
@@ -38,8 +39,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// The store's file in the data directory.
-const FILE: &str = "ocelli.db";
 /// How long to wait while another process holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum queued jobs; further callers wait.

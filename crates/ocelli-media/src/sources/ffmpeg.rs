@@ -3,19 +3,18 @@
 //!
 //! Whether an input has to be transcoded is known only once ffmpeg has opened it. Then another
 //! ffmpeg opens it again, and later attempts begin with that one.
-//!
-//! ffmpeg gets a network address on its standard input, as a concat demuxer list with one
-//! entry. Every user of this machine can read command lines, and the address may contain a
-//! password.
+
+mod playlist;
 
 use super::transport::{self, Outcome};
-use super::{Address, Credentials, Kind, tls_trust};
+use super::{Address, Credentials, Kind};
 use crate::ffmpeg;
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Child, Input as Stdin, Reaper};
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use playlist::{has_times, playlist, protocols, verifying};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -194,12 +193,18 @@ impl Ffmpeg {
         credentials: Option<&Credentials>,
         publisher: &Publisher,
     ) -> Result<(), Failure> {
-        let input = Input::Url {
+        let input = |transport| Input::Url {
             bare: url.to_string(),
             credentials: credentials.cloned(),
-            transport: "tcp",
+            transport,
         };
-        self.transcode(&input, publisher).await.1
+        match self.transcode(&input("tcp"), publisher).await {
+            // 461: the camera refuses this transport.
+            (false, Err(failure)) if failure.reason.contains("461") => {
+                self.transcode(&input("udp"), publisher).await.1
+            }
+            (_, result) => result,
+        }
     }
 
     /// Completes when no process of it is left.
@@ -225,7 +230,8 @@ impl Ffmpeg {
                 let protocols = format!("pipe,{}", protocols(bare));
                 add(&["-protocol_whitelist", &protocols]);
                 add(&["-f", "concat", "-safe", "0", "-i", "pipe:0"]);
-                let mut text = playlist(bare, credentials.as_ref(), transport);
+                let times = task == Task::Copy || has_times(bare);
+                let mut text = playlist(bare, credentials.as_ref(), transport, times);
                 if self.verification == Verification::On {
                     text.push_str(&verifying(bare));
                 }
@@ -249,6 +255,11 @@ impl Ffmpeg {
                     None => None,
                 };
                 add(&["-protocol_whitelist", "file"]);
+                // A pipe or a device sets the pace itself.
+                let file = path.strip_prefix("file:").unwrap_or(path);
+                if Path::new(file).is_file() {
+                    add(&["-re"]);
+                }
                 if let Some(format) = format {
                     add(&["-f", format]);
                 }
@@ -395,65 +406,6 @@ impl Source for Ffmpeg {
         };
         Duration::from_secs(10).max(Duration::from_secs_f64(between))
     }
-}
-
-/// Returns the protocols that ffmpeg may use for an address of this scheme. All others are
-/// forbidden, so that a stream can't lead it to a file on this machine.
-fn protocols(url: &str) -> String {
-    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-    match scheme {
-        "rtsp" => "rtsp,rtp,tcp,udp".to_owned(),
-        "rtsps" => "rtsps,rtsp,rtp,tcp,udp,tls".to_owned(),
-        "http" | "https" | "hls" => "http,https,tcp,tls,crypto".to_owned(),
-        "rtmp" => "rtmp,tcp".to_owned(),
-        "rtmps" => "rtmps,rtmp,tls,tcp".to_owned(),
-        "rtp" => "rtp,udp".to_owned(),
-        other => format!("{other},tcp,udp"),
-    }
-}
-
-/// Returns the concat demuxer's list with one address.
-fn playlist(bare: &str, credentials: Option<&Credentials>, transport: &str) -> String {
-    let url = match (credentials, bare.split_once("://")) {
-        (Some(known), Some((scheme, rest))) => {
-            let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-            let (user, password) = (encoded(&known.user), encoded(&known.password));
-            format!("{scheme}://{user}:{password}@{rest}")
-        }
-        _ => bare.to_owned(),
-    };
-    // Inside quotes, only the quote character is special.
-    let quoted = url.replace('\'', r"'\''");
-    let mut list = format!("ffconcat version 1.0\nfile '{quoted}'\n");
-    let scheme = bare.split_once(':').map_or("", |(scheme, _)| scheme);
-    let options: &[(&str, &str)] = match scheme {
-        "rtsp" | "rtsps" => &[("rtsp_transport", transport), ("timeout", "8000000")],
-        "http" | "https" => &[("rw_timeout", "8000000")],
-        _ => &[],
-    };
-    for (name, value) in options {
-        list.push_str(&format!("option {name} {value}\n"));
-    }
-    list.push_str("option analyzeduration 1000000\n");
-    list
-}
-
-/// Returns the options of the list's address that make ffmpeg verify the peer's certificate.
-/// Otherwise it accepts any.
-fn verifying(bare: &str) -> String {
-    let scheme = bare.split_once(':').map_or("", |(scheme, _)| scheme);
-    if !matches!(scheme, "https" | "hls" | "rtmps" | "tls") {
-        return String::new();
-    }
-    let mut options = "option tls_verify 1\n".to_owned();
-    // Some builds of ffmpeg trust no authority by default.
-    if let Some(file) = tls_trust::authorities_file() {
-        let quoted = file.to_string_lossy().replace('\'', r"'\''");
-        if !quoted.contains('\n') {
-            options.push_str(&format!("option ca_file '{quoted}'\n"));
-        }
-    }
-    options
 }
 
 #[cfg(test)]

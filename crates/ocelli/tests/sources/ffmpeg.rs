@@ -95,7 +95,29 @@ async fn passwords_are_not_in_the_process_list() {
 async fn http_streams_play_through_ffmpeg() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let watched = Watched::new(&format!("ffmpeg:{}", camera.url("mjpeg")));
-    assert_eq!(watched.watch().size().await, (320, 240));
+    let mut viewer = watched.watch();
+    assert_eq!(viewer.size().await, (320, 240));
+    // A stream of JPEG has no times. By ffmpeg's own count, one picture in five would be passed.
+    let first = viewer.frame().await;
+    for _ in 0..9 {
+        viewer.frame().await;
+    }
+    let took = viewer.frame().await.received.micros_since(first.received);
+    assert!(took < 4_000_000, "ten pictures took {took} µs");
+}
+
+#[tokio::test]
+async fn a_recording_is_played_in_real_time() {
+    let directory = Dir::new("recording");
+    let film = film(&directory, "film.webm", "-c:v libvpx -b:v 200k -t 2");
+    let watched = Watched::with(&format!("ffmpeg:{film}"), "jpeg = { fps = 10 }");
+    let mut viewer = watched.watch();
+    let first = viewer.frame().await;
+    for _ in 0..8 {
+        viewer.frame().await;
+    }
+    let took = viewer.frame().await.received.micros_since(first.received);
+    assert!(took > 600_000, "nine intervals took {took} µs");
 }
 
 #[tokio::test]

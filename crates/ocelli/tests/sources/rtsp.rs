@@ -419,3 +419,13 @@ async fn a_codec_that_only_ffmpeg_supports_is_transcoded() {
     // ffmpeg gets the address on its standard input.
     assert!(ffmpegs(&format!(":{}/vp8", server.port())).is_empty());
 }
+
+#[tokio::test]
+async fn a_codec_that_only_ffmpeg_supports_plays_from_a_camera_that_refuses_tcp() {
+    let server = RtspServer::start(RtspServerOptions {
+        udp: true,
+        ..Default::default()
+    });
+    let watched = Watched::new(&server.url("vp8"));
+    assert_eq!(watched.watch().size().await, (320, 240));
+}

@@ -66,6 +66,8 @@ pub struct CameraSubscription {
     delivery: Delivery,
     native: Option<Subscription>,
     jpeg: Option<Subscription>,
+    /// Whether the next frame comes from another slot than the last one.
+    is_switched: bool,
     /// Frames taken and dropped in subscriptions that ended.
     past: (u64, u64),
 }
@@ -84,6 +86,7 @@ impl CameraSubscription {
             delivery,
             native: None,
             jpeg: None,
+            is_switched: false,
             past: (0, 0),
         };
         subscription.choose(delivery.credit);
@@ -95,10 +98,29 @@ impl CameraSubscription {
         self.jpeg.is_none()
     }
 
-    /// Changes the pace. What can be decoded stays as it is.
-    pub fn set_pace(&mut self, delivery: Delivery) {
+    /// Whether it would send the same stream with these codecs.
+    pub fn suits(&self, decodable: Decodable) -> bool {
+        self.wants_native(decodable) == self.native.is_some()
+    }
+
+    /// Whether what it sends can be decoded by a viewer with these codecs.
+    pub fn is_decodable_by(&self, decodable: Decodable) -> bool {
+        self.native.is_none() || self.wants_native(decodable)
+    }
+
+    /// Marks that the next frame does not continue from the last one that the viewer got.
+    pub fn mark_switched(&mut self) {
+        self.is_switched = true;
+    }
+
+    /// Changes what is sent, as far as that is possible without another stream: see
+    /// [`Self::suits`]. Credit starts anew.
+    pub fn change(&mut self, delivery: Delivery) {
         self.delivery = Delivery {
-            decodable: self.delivery.decodable,
+            decodable: match self.suits(delivery.decodable) {
+                true => delivery.decodable,
+                false => self.delivery.decodable,
+            },
             ..delivery
         };
         if let Some(jpeg) = &mut self.jpeg {
@@ -120,7 +142,11 @@ impl CameraSubscription {
     pub fn add_credit(&mut self, more: u32) {
         match (&mut self.jpeg, &mut self.native) {
             (Some(jpeg), native) => {
-                jpeg.add_credit(more, JPEG_CREDIT);
+                let limit = match native {
+                    Some(_) => NATIVE_CREDIT,
+                    None => JPEG_CREDIT,
+                };
+                jpeg.add_credit(more, limit);
                 // A key frame may have come while there was no credit for it.
                 if native.is_some() {
                     self.ready.enqueue(self.token);
@@ -133,6 +159,12 @@ impl CameraSubscription {
 
     /// Takes the next frame for this viewer.
     pub fn take(&mut self) -> Option<Frame> {
+        let mut frame = self.take_next()?;
+        frame.discontinuity |= std::mem::take(&mut self.is_switched);
+        Some(frame)
+    }
+
+    fn take_next(&mut self) -> Option<Frame> {
         let decodable = self.delivery.decodable;
         let Some(native) = &mut self.native else {
             return self.jpeg.as_mut()?.take();
@@ -147,6 +179,7 @@ impl CameraSubscription {
                 return jpeg.take();
             };
             native.set_credit(credit.map(|credit| credit.saturating_sub(1)));
+            self.is_switched |= jpeg.taken() > 0;
             self.end_jpeg();
             return Some(frame);
         }
@@ -183,27 +216,36 @@ impl CameraSubscription {
         self.native.iter().chain(&self.jpeg)
     }
 
-    fn credit(&self) -> Option<u32> {
+    /// Returns how many frames may be taken; `None` for any number.
+    pub fn credit(&self) -> Option<u32> {
         let current = self.jpeg.as_ref().or(self.native.as_ref());
         current.and_then(Subscription::credit)
     }
 
-    fn set_credit(&mut self, credit: Option<u32>) {
-        if let Some(jpeg) = &mut self.jpeg {
-            jpeg.set_credit(credit.map(|credit| credit.min(JPEG_CREDIT)));
-        } else if let Some(native) = &mut self.native {
-            native.set_credit(credit.map(|credit| credit.min(NATIVE_CREDIT)));
+    /// Sets how many frames may be taken, up to a limit; `None` for any number.
+    pub fn set_credit(&mut self, credit: Option<u32>) {
+        let limit = match self.native {
+            Some(_) => NATIVE_CREDIT,
+            None => JPEG_CREDIT,
+        };
+        let credit = credit.map(|credit| credit.min(limit));
+        if let Some(current) = self.jpeg.as_mut().or(self.native.as_mut()) {
+            current.set_credit(credit);
+        }
+    }
+
+    fn wants_native(&self, decodable: Decodable) -> bool {
+        match self.upstream.streams().codec() {
+            Some(codec) => decodable.includes(codec),
+            None => decodable.is_native(),
         }
     }
 
     fn choose(&mut self, credit: Option<u32>) {
-        let decodable = self.delivery.decodable;
-        let native = match self.upstream.streams().codec() {
-            Some(codec) => decodable.includes(codec),
-            None => decodable.is_native(),
-        };
+        let native = self.wants_native(self.delivery.decodable);
         match (native, self.native.is_some()) {
             (true, false) => {
+                self.is_switched |= self.taken() > 0;
                 self.start_native();
                 self.end_jpeg();
                 self.set_credit(credit);
@@ -211,9 +253,9 @@ impl CameraSubscription {
             (false, _) if self.native.is_some() || self.jpeg.is_none() => {
                 // Leased before the other lease ends, so that the camera is not disconnected in
                 // between.
-                let companion = self.jpeg.take();
+                self.is_switched |= self.taken() > 0;
+                let ended = [self.jpeg.take(), self.native.take()];
                 self.start_jpeg(credit, Role::Viewer);
-                let ended = [companion, self.native.take()];
                 ended
                     .into_iter()
                     .flatten()

@@ -70,6 +70,11 @@ impl Demand {
         self.native + self.jpeg + self.mpeg1 > 0
     }
 
+    /// Whether there are viewers of the stream as the camera sends it.
+    pub fn has_native(&self) -> bool {
+        self.native > 0
+    }
+
     pub fn count(&mut self, want: Want) -> &mut usize {
         match want {
             Want::Connection => &mut self.connection,

@@ -170,7 +170,10 @@ impl Slot {
         if picture.size.is_some() && inner.size != picture.size {
             inner.interrupted |= inner.size.is_some() && picture.codec.is_native();
             inner.size = picture.size;
-            published = Published::Listing;
+            // The size of JPEG can change with each picture.
+            if picture.codec.is_native() {
+                published = Published::Listing;
+            }
         }
         let stamp = Stamp {
             group: inner.next_group.wrapping_sub(1),
@@ -337,6 +340,10 @@ impl Slot {
             listener.caught_up = false;
         }
         if listener.only_key_frames && next > 0 {
+            return None;
+        }
+        if group.has_dropped(next) && next > 0 {
+            listener.lag();
             return None;
         }
         if group.has_dropped(next) || listener.waits_for_key && next > 0 {

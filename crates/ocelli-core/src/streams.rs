@@ -88,12 +88,17 @@ impl Streams {
         self.demand.borrow().codec
     }
 
-    /// Returns the state of the upstream.
+    /// Returns the state of the upstream. While native video is watched, a failure of the JPEG
+    /// rendition is not the camera's; it is reported as the last failure.
     pub fn state(&self) -> State {
+        let own = self.lock().state.clone();
+        if self.demand.borrow().has_native() {
+            return own;
+        }
         if let Some(reason) = self.jpeg.failure() {
             return State::Failed(reason);
         }
-        match self.lock().state.clone() {
+        match own {
             State::Live => self.jpeg.stall().map_or(State::Live, State::Stalled),
             state => state,
         }

@@ -61,7 +61,11 @@ impl Subscription {
 
     /// Sets whether only key frames are taken.
     pub(crate) fn set_only_key_frames(&mut self, only: bool) {
-        self.with(|listener| listener.only_key_frames = only);
+        self.with(|listener| {
+            // Without the frames in between it has not caught up.
+            listener.caught_up &= listener.only_key_frames == only;
+            listener.only_key_frames = only;
+        });
         self.ready.enqueue(self.token);
     }
 

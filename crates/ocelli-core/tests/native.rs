@@ -62,13 +62,21 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let hub = Hub::default();
-        let (sender, publishers) = mpsc::unbounded_channel();
         let jpeg = Arc::<ToJpeg>::default();
         let renditions = Renditions {
             jpeg: Some(jpeg.clone()),
             mpeg1: None,
         };
+        Self::with(jpeg, renditions)
+    }
+
+    fn without_rendition() -> Self {
+        Self::with(Arc::default(), Renditions::default())
+    }
+
+    fn with(jpeg: Arc<ToJpeg>, renditions: Renditions) -> Self {
+        let hub = Hub::default();
+        let (sender, publishers) = mpsc::unbounded_channel();
         let id = hub.resolve("live", "cam").expect("a name");
         let source = Arc::new(Scripted { publisher: sender });
         let upstream = hub.upstream(&id, source, renditions);
@@ -252,4 +260,61 @@ async fn credit_is_limited_by_the_codec() {
     viewer.add_credit(10);
     let next = stage.bytes(&mut viewer);
     assert_eq!((next.len(), next[0]), (10, (Codec::H264, 64)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_rendition_is_not_the_failure_of_a_camera_that_is_watched_natively() {
+    let mut stage = Stage::without_rendition();
+    let viewer = stage.subscribe(native(None));
+    let publisher = stage.publisher().await;
+    publisher.publish(unit(Codec::H264, true, 0));
+    let _recorder = stage.camera.follow(Quality::Main);
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    let status = stage.camera.status();
+    assert_eq!(status.state.name(), "live");
+    let failure = status.last_failure.expect("it is reported").reason;
+    assert!(failure.contains("no JPEG rendition"), "{failure}");
+    drop(viewer);
+    assert_eq!(stage.camera.status().state.name(), "failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_of_another_slot_are_a_discontinuity() {
+    let mut stage = Stage::new();
+    let mut viewer = stage.subscribe(native(None));
+    let publisher = stage.publisher().await;
+    let mut flagged = async |codec, byte| {
+        publisher.publish(unit(codec, true, byte));
+        viewer.follow_camera();
+        let frames = stage.frames(&mut viewer);
+        assert_eq!((frames.len(), frames[0].codec), (1, codec));
+        frames[0].discontinuity
+    };
+    flagged(Codec::H264, 0).await;
+    assert!(!flagged(Codec::H264, 1).await);
+    assert!(flagged(Codec::Jpeg, 2).await);
+    assert!(!flagged(Codec::Jpeg, 3).await);
+    assert!(flagged(Codec::H264, 4).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_list_with_the_cameras_codec_changes_nothing() {
+    let mut stage = Stage::new();
+    let mut viewer = stage.subscribe(native(None));
+    let publisher = stage.publisher().await;
+    publisher.publish(unit(Codec::H264, true, 0));
+    viewer.follow_camera();
+    assert_eq!(stage.bytes(&mut viewer), [(Codec::H264, 0)]);
+    let all = Decodable {
+        h264: true,
+        h265: true,
+        jpeg: true,
+    };
+    assert!(viewer.suits(all) && !viewer.suits(Decodable::default()));
+    viewer.change(Delivery {
+        decodable: all,
+        ..native(None)
+    });
+    publisher.publish(unit(Codec::H264, false, 1));
+    assert_eq!(stage.bytes(&mut viewer), [(Codec::H264, 1)], "it goes on");
 }

@@ -360,3 +360,36 @@ fn a_change_of_codec_size_or_profile_is_a_discontinuity() {
     assert!(flagged(Codec::H265, "avc1.64001f", (1280, 720)));
     assert!(!flagged(Codec::H265, "avc1.64001f", (1280, 720)));
 }
+
+#[test]
+fn a_viewer_that_wanted_key_frames_only_gets_the_rest_of_the_group() {
+    let (clock, slot) = timed();
+    let subscription = Arc::new(slot);
+    let ready = Arc::<Ready>::default();
+    let mut viewer = crate::Subscription::new(subscription.clone(), None, ready, 0);
+    viewer.set_only_key_frames(true);
+    subscription.publish(unit(true, 0));
+    assert!(viewer.take().is_some());
+    for byte in 1..=5 {
+        clock.advance(1_000_000);
+        subscription.publish(unit(false, byte));
+    }
+    assert!(viewer.take().is_none());
+    viewer.set_only_key_frames(false);
+    let rest = std::iter::from_fn(|| viewer.take()).count();
+    assert_eq!((rest, viewer.has_lagged()), (5, false));
+}
+
+#[test]
+fn a_viewer_that_is_too_slow_for_the_cache_is_lagging() {
+    let slot = slot();
+    let viewer = subscribe(&slot);
+    slot.publish(unit(true, 0));
+    slot.publish(unit(false, 1));
+    assert!(take(&slot, viewer).is_some());
+    for _ in 0..=MAX_FRAMES {
+        slot.publish(unit(false, 2));
+    }
+    assert!(take(&slot, viewer).is_none());
+    assert_eq!(slot.with(viewer, |listener| listener.lagging), Some(true));
+}

@@ -280,8 +280,9 @@ impl Ffmpeg {
             return Err(Failure::new(FailureKind::Unsupported, reason));
         }
         if self.may_copy(input) && !self.must_transcode.load(Ordering::Relaxed) {
-            self.copy(input, publisher).await?;
-            self.must_transcode.store(true, Ordering::Relaxed);
+            let has_other_codec = self.copy(input, publisher).await?;
+            self.must_transcode
+                .store(has_other_codec, Ordering::Relaxed);
         }
         let (had_pictures, result) = self.transcode(input, publisher).await;
         if !had_pictures {
@@ -290,11 +291,12 @@ impl Ffmpeg {
         result
     }
 
-    /// Publishes the input's own pictures. Returns when it is seen to have another codec.
+    /// Publishes the input's own pictures. Returns when there are none: true if it is seen to have
+    /// another codec.
     ///
     /// Each repetition of a film is read by another ffmpeg. It would repeat the film itself, but
     /// does not find the first key frame of some formats again.
-    async fn copy(&self, input: &Input, publisher: &Publisher) -> Result<(), Failure> {
+    async fn copy(&self, input: &Input, publisher: &Publisher) -> Result<bool, Failure> {
         loop {
             let started = Instant::now();
             let mut child = self.start(input, Task::Copy, publisher).await?;
@@ -302,7 +304,7 @@ impl Ffmpeg {
             let Outcome::Ended { had_pictures } = outcome else {
                 // A camera may refuse a second connection while the first one is open.
                 child.wait_or_kill().await;
-                return Ok(());
+                return Ok(true);
             };
             let status = child.wait_or_kill().await;
             let is_whole = status.is_some_and(|status| status.success());
@@ -313,8 +315,9 @@ impl Ffmpeg {
             }
             let failure = self.failure(input, &mut child, publisher).await;
             match failure.kind {
-                // It may have a format from which ffmpeg can decode but not copy.
-                FailureKind::Ended | FailureKind::Unsupported if !had_pictures => return Ok(()),
+                // It may have a format from which ffmpeg can decode but not copy, or the stream is
+                // only about to begin.
+                FailureKind::Ended | FailureKind::Unsupported if !had_pictures => return Ok(false),
                 _ => return Err(failure),
             }
         }

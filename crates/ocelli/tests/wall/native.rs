@@ -352,3 +352,51 @@ async fn a_viewer_that_stops_reading_never_gets_part_of_a_group_and_delays_nobod
     }
     assert!(overtaken > 0);
 }
+
+#[tokio::test]
+async fn credit_stays_one_account_while_the_stream_changes() {
+    let site = Site::start().await;
+    let (main, sub) = site.camera_with_substream("cam");
+    let mut wall = open(&site, json!({ "codecs": ["h264"], "credit": 1 })).await;
+    show(&sub, Codec::H264, true, b"a").await;
+    assert_eq!(wall.frame_v2().await.payload, b"a");
+    let grant = |add: u32| json!({ "cmd": "credit", "add": { "cam": add } });
+    // A new subscription starts anew, although the former one has no credit left.
+    wall.send_command(
+        json!({ "cmd": "subscribe", "cameras": ["cam"], "codecs": ["h264"],
+        "stream": "main", "credit": 1 }),
+    )
+    .await;
+    main.started(1).await;
+    show(&sub, Codec::H264, false, b"b").await;
+    assert_eq!(wall.frame_v2().await.payload, b"b");
+    show(&sub, Codec::H264, false, b"c").await;
+    assert!(wall.settle().await.is_empty());
+    wall.send_command(grant(1)).await;
+    assert_eq!(wall.frame_v2().await.payload, b"c");
+    for number in 0..5 {
+        show(&main, Codec::H264, number == 0, b"large").await;
+    }
+    assert!(wall.settle().await.is_empty());
+    wall.send_command(grant(2)).await;
+    let large = wall.settle().await;
+    assert_eq!(contents(&large), [(H264, &b"large"[..]), (H264, b"large")]);
+    assert_eq!(large[0].flags, KEY | DISCONTINUITY);
+    let stats = wall.event("stats").await;
+    assert_eq!(stats["cameras"]["cam"]["viewers"], 1);
+}
+
+#[tokio::test]
+async fn a_codec_that_is_no_longer_listed_is_not_sent() {
+    let (site, cam) = camera().await;
+    let mut wall = open(&site, json!({ "codecs": ["h264", "jpeg"] })).await;
+    show(&cam, Codec::H264, true, b"a").await;
+    assert_eq!(wall.frame_v2().await.payload, b"a");
+    wall.send_command(json!({ "cmd": "subscribe", "cameras": ["cam"], "codecs": ["jpeg"] }))
+        .await;
+    wall.settle().await;
+    show(&cam, Codec::H264, true, b"b").await;
+    assert!(wall.settle().await.is_empty());
+    cam.show().await;
+    assert_eq!(wall.frame_v2().await.codec, JPEG);
+}

@@ -178,25 +178,31 @@ impl Watched {
             let before = std::mem::replace(&mut watch.options, options);
             watch.interval = interval;
             watch.not_before = Instant::now();
-            if before.stream == options.stream && before.codecs == options.codecs {
-                watch.subscription.set_pace(delivery);
+            if before.stream == options.stream && watch.subscription.suits(options.codecs) {
+                watch.subscription.change(delivery);
+                if let Some(former) = &mut watch.former {
+                    former.change(delivery);
+                    watch.subscription.set_credit(None);
+                }
                 return;
             }
             let ready = self.ready.clone();
             let new = camera.subscribe(options.stream.into(), delivery, ready, token);
             let old = std::mem::replace(&mut watch.subscription, new);
-            // The one that has pictures continues.
-            let ended = match watch.former.take() {
-                Some(former) if old.taken() == 0 => {
-                    watch.former = Some(former);
-                    old
-                }
-                former => match (former, watch.former.insert(old)) {
-                    (Some(former), _) => former,
-                    (None, _) => return,
-                },
-            };
-            self.count(&ended);
+            // The one that has pictures continues, if the viewer can still decode them.
+            let all = [Some(old), watch.former.take()].into_iter().flatten();
+            let (mut kept, mut ended): (Vec<_>, Vec<_>) =
+                all.partition(|each| each.taken() > 0 && each.is_decodable_by(options.codecs));
+            ended.extend(kept.drain(1.min(kept.len())..));
+            if let Some(mut former) = kept.pop() {
+                // Until then the credit is that of the former one.
+                former.change(delivery);
+                watch.subscription.set_credit(None);
+                watch.former = Some(former);
+            } else if ended.iter().any(|each| each.taken() > 0) {
+                watch.subscription.mark_switched();
+            }
+            ended.iter().for_each(|each| self.count(each));
             return;
         }
         // The new subscription starts before the old one ends, so that a change of camera never
@@ -204,8 +210,12 @@ impl Watched {
         let free = self.watches.iter().position(Option::is_none);
         let token = free.unwrap_or(self.watches.len());
         let ready = self.ready.clone();
+        let mut subscription = camera.subscribe(options.stream.into(), delivery, ready, token);
+        if current.is_some() {
+            subscription.mark_switched();
+        }
         let watch = Some(Watch {
-            subscription: camera.subscribe(options.stream.into(), delivery, ready, token),
+            subscription,
             camera,
             former: None,
             options,
@@ -249,12 +259,17 @@ impl Watched {
             });
             let watch = token.and_then(|token| self.watches[token].as_mut());
             match watch {
-                Some(watch) => {
-                    watch.subscription.add_credit(more);
-                    if let Some(former) = &mut watch.former {
-                        former.add_credit(more);
-                    }
+                Some(Watch {
+                    former: Some(former),
+                    ..
+                }) => {
+                    former.add_credit(more);
+                    // The new subscription may have waited for credit too.
+                    token
+                        .into_iter()
+                        .for_each(|token| self.ready.enqueue(token));
                 }
+                Some(watch) => watch.subscription.add_credit(more),
                 None => unknown.push(id.clone()),
             }
         }
@@ -309,11 +324,20 @@ impl Watched {
     /// Takes a frame from the subscription, or from the former one until then.
     fn take_from(&mut self, token: Token) -> Option<Frame> {
         let watch = self.watches.get_mut(token)?.as_mut()?;
-        let Some(mut frame) = watch.subscription.take() else {
-            return watch.former.as_mut()?.take();
+        let Some(former) = &mut watch.former else {
+            return watch.subscription.take();
         };
+        let credit = former.credit();
+        if credit == Some(0) {
+            return None;
+        }
+        let Some(mut frame) = watch.subscription.take() else {
+            return former.take();
+        };
+        frame.discontinuity = true;
+        let left = credit.map(|credit| credit.saturating_sub(1));
+        watch.subscription.set_credit(left);
         if let Some(former) = watch.former.take() {
-            frame.discontinuity |= former.taken() > 0;
             self.count(&former);
         }
         Some(frame)
@@ -341,12 +365,17 @@ impl Watched {
         let watches = &mut self.watches;
         self.tokens.iter().filter_map(|(id, &token)| {
             let watch = watches[token].as_mut()?;
-            let counts = Counts {
+            let mut counts = Counts {
                 sent: watch.subscription.taken(),
                 dropped: watch.subscription.dropped(),
                 viewers: watch.camera.status().viewers,
                 lagging: watch.subscription.has_lagged(),
             };
+            if let Some(former) = &mut watch.former {
+                counts.sent += former.taken();
+                counts.dropped += former.dropped();
+                counts.lagging |= former.has_lagged();
+            }
             Some((id.as_str(), counts))
         })
     }

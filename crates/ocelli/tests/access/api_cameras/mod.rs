@@ -422,7 +422,13 @@ async fn the_configuration_takes_precedence_and_the_wall_runs_without_a_store() 
         let _ = std::fs::remove_file(data.join(beside));
     }
     std::fs::write(data.join("ocelli.db"), "rubbish ".repeat(2000)).unwrap();
-    let hub = open_hub(&dir);
+    let mut hub = open_hub(&dir);
+    assert!(
+        ids(&hub).await.is_empty(),
+        "the store may have made the app private"
+    );
+    hub.terminate(TIMEOUT).unwrap();
+    let hub = hub_in(&dir, "[app.live]\npublic_playback = true");
     assert_eq!(ids(&hub).await, ["fixed"]);
     let mut wall = Wall::plain(hub.addr()).await;
     wall.subscribe(&["*"]).await;

@@ -164,7 +164,7 @@ export class Connection {
       case 'pong':
         this.clock.add(event.t, this.#platform.now(), event.time);
         this.#credit.setRoundTrip(this.clock.roundTrip ?? 0);
-        this.#scheduleCredit();
+        this.#sendCredit(true);
         break;
       case 'gone':
         this.#forget(event.id);
@@ -235,10 +235,12 @@ export class Connection {
   }
 
   /** One message for all the frames finished in the same turn, if their credit cannot wait. */
-  readonly #scheduleCredit = coalesced(() => {
-    const add = this.#credit.take();
+  readonly #scheduleCredit = coalesced(() => this.#sendCredit(false));
+
+  #sendCredit(all: boolean): void {
+    const add = this.#credit.take(all);
     if (add) this.#send({ cmd: 'credit', add });
-  });
+  }
 
   #ping(): void {
     this.#send({ cmd: 'ping', t: this.#platform.now() });

@@ -122,9 +122,9 @@ export class Credit {
 
   /**
    * Takes the credit to send now; `undefined` if it can wait. A message carries the credit of all cameras, also of those
-   * for which it could wait.
+   * for which it could wait. With `all`, nothing waits.
    */
-  take(): Record<string, number> | undefined {
+  take(all = false): Record<string, number> | undefined {
     const owed = new Map<string, number>();
     let isDue = false;
     for (const [camera, account] of this.#accounts) {
@@ -132,7 +132,7 @@ export class Credit {
       const missing = target - account.standing - account.held.length;
       if (missing <= 0) continue;
       owed.set(camera, missing);
-      isDue ||= account.standing === 0 || missing >= batch;
+      isDue ||= all || account.standing === 0 || missing >= batch;
     }
     if (!isDue) return undefined;
     for (const [camera, missing] of owed) {

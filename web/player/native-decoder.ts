@@ -25,6 +25,8 @@ const MAX_WAITING = 4;
 const SILENCE_LIMIT = 2_000;
 const SILENT_UNITS = 8;
 const MIN_WATCH = 500;
+/** After this many key frames without parameter sets in a row, the stream counts as one that cannot be decoded. */
+const MAX_BARE_KEYS = 3;
 
 export class NativeDecoder {
   readonly #video: VideoPlatform;
@@ -36,8 +38,9 @@ export class NativeDecoder {
   #group = -1;
   /** The capture time of the first unit. Timestamps are relative to it. */
   #start: number | undefined;
-  /** Units in the decoder. */
-  #pending = 0;
+  /** The timestamps of the units in the decoder. */
+  #inside: number[] = [];
+  #bareKeys = 0;
   /** How many units the decoder always holds back, as far as known. */
   #delay = MAX_DELAY;
   /** Units in the decoder that count as not taken yet. */
@@ -66,7 +69,15 @@ export class NativeDecoder {
       if (type === undefined) {
         // Its parameter sets are missing, so this group cannot be decoded.
         this.#group = -1;
+        this.#bareKeys += 1;
+        if (this.#bareKeys >= MAX_BARE_KEYS) {
+          this.#bareKeys = 0;
+          this.#events.taken();
+          this.#fail('error');
+          return;
+        }
       } else {
+        this.#bareKeys = 0;
         if (type !== this.#type || frame.discontinuity) this.#configure(type);
         this.#group = frame.group;
       }
@@ -79,7 +90,7 @@ export class NativeDecoder {
     }
     const time = frame.captureTime || frame.receiptTime;
     this.#start ??= time;
-    this.#pending += 1;
+    this.#inside.push(time - this.#start);
     this.#waiting += 1;
     if (this.#unitsSinceOutput === 0) this.#silentSince = this.#platform.now();
     this.#unitsSinceOutput += 1;
@@ -134,9 +145,10 @@ export class NativeDecoder {
   #output(picture: VideoFrame): void {
     this.#worked = true;
     this.#unitsSinceOutput = 0;
-    this.#pending = Math.max(0, this.#pending - 1);
+    // What was to be shown earlier does not come any more: a field of the same picture, or a damaged unit.
+    this.#inside = this.#inside.filter((timestamp) => timestamp > picture.timestamp);
     // Units in the queue are not held back, they wait for their turn. Not every browser counts them.
-    const heldBack = Math.max(0, this.#pending - (this.#decoder?.decodeQueueSize ?? 0));
+    const heldBack = Math.max(0, this.#inside.length - (this.#decoder?.decodeQueueSize ?? 0));
     this.#delay = Math.min(this.#delay, heldBack);
     this.#events.picture(picture, picture.timestamp + (this.#start ?? 0));
     this.#take();
@@ -145,7 +157,7 @@ export class NativeDecoder {
   /** Counts as taken what waits, unless too much is in the decoder. */
   #take(): void {
     const queued = this.#decoder && 'ondequeue' in this.#decoder ? this.#decoder.decodeQueueSize : 0;
-    const allowed = Math.max(0, Math.max(this.#pending - this.#delay, queued) - MAX_WAITING);
+    const allowed = Math.max(0, Math.max(this.#inside.length - this.#delay, queued) - MAX_WAITING);
     while (this.#waiting > allowed) {
       this.#waiting -= 1;
       this.#events.taken();
@@ -156,8 +168,13 @@ export class NativeDecoder {
     this.#cancelWatchdog ??= this.#platform.after(milliseconds, () => {
       this.#cancelWatchdog = undefined;
       if (this.#unitsSinceOutput === 0) return;
-      const silence = this.#platform.now() - this.#silentSince;
-      if (silence >= SILENCE_LIMIT && this.#unitsSinceOutput >= SILENT_UNITS) this.#fail('silent');
+      const now = this.#platform.now();
+      // The clock may have been set back.
+      this.#silentSince = Math.min(this.#silentSince, now);
+      const silence = now - this.#silentSince;
+      // Before its first output, a decoder may hold back more units.
+      const units = this.#worked ? SILENT_UNITS : MAX_DELAY + 1;
+      if (silence >= SILENCE_LIMIT && this.#unitsSinceOutput >= units) this.#fail('silent');
       else this.#watch(Math.max(MIN_WATCH, SILENCE_LIMIT - silence));
     });
   }
@@ -172,7 +189,7 @@ export class NativeDecoder {
     this.#cancelWatchdog?.();
     this.#cancelWatchdog = undefined;
     this.#group = -1;
-    this.#pending = 0;
+    this.#inside = [];
     this.#delay = MAX_DELAY;
     this.#unitsSinceOutput = 0;
     this.#take();

@@ -91,6 +91,15 @@ export class NativePolicy {
     }).map(([codec]) => codec);
   }
 
+  /** Whether the browser decodes the main stream of the camera, as far as known. */
+  decodesMain(camera: string): boolean {
+    const main = this.streamsOf(camera).find(({ name }) => name === 'main');
+    if (!main) return true;
+    return TYPICAL.some(
+      ([codec, typical]) => main.codec === codec && this.#decodes(main.type ?? typical, typical),
+    );
+  }
+
   /** Why the camera is not played as native video. */
   reason(camera: string): NotNative {
     const streams = this.streamsOf(camera);

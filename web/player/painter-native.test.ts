@@ -84,6 +84,35 @@ describe('playing', () => {
     expect(rig.returned).toBeGreaterThanOrEqual(8);
   });
 
+  test('a decoder that drops every second unit gets more units', async () => {
+    rig.video.drops = true;
+    rig.key(1);
+    for (let mark = 2; mark < 200; mark++) {
+      rig.wait(0.04);
+      rig.delta(mark);
+      await settle();
+    }
+    expect(rig.returned).toBeGreaterThan(190);
+  });
+
+  test('a slow camera whose decoder holds back 16 pictures is not silent', () => {
+    rig.video.delay = 16;
+    rig.key(1);
+    for (let mark = 2; mark < 30; mark++) {
+      rig.wait(0.2);
+      rig.delta(mark);
+    }
+    expect(rig.video.decoders).toHaveLength(1);
+    expect(rig.video.frames.length).toBeGreaterThan(0);
+  });
+
+  test('a stream without parameter sets is given up', () => {
+    rig.key(1);
+    for (let group = 2; group < 5; group++) rig.key(group, { group, payload: h264Delta(2) });
+    expect(rig.video.open).toEqual([]);
+    expect(rig.platform.socket.commands('unsubscribe')).toHaveLength(1);
+  });
+
   test('withholds credit while too many units wait in the decoder', async () => {
     rig.play(4);
     rig.video.paused = true;
@@ -203,7 +232,7 @@ describe('decoders that fail', () => {
   test('a silent decoder is replaced by software, then by JPEG, and tried again after a minute', async () => {
     rig.video.paused = true;
     for (let attempt = 0; attempt < 2; attempt++) {
-      rig.play(10, attempt);
+      rig.play(20, attempt);
       rig.wait(2);
     }
     expect(accelerations()).toEqual(['no-preference', 'prefer-software']);

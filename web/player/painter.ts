@@ -186,7 +186,7 @@ export class Painter {
     if (stream !== 'auto') return stream;
     const before = this.#subscribed.get(camera)?.stream;
     const streams = this.#policy.streamsOf(camera);
-    if (!native || !hasSubstream(streams)) return 'sub';
+    if (!native || !hasSubstream(streams) || !this.#policy.decodesMain(camera)) return 'sub';
     const shown = this.#slots.get(camera)?.shown;
     const width = this.#surfaces.widthOf(camera, shown && shown.width / shown.height);
     return width > 0 ? chooseStream(streams, width, before) : before;

@@ -187,7 +187,7 @@ export class Slot {
     const frame = shown.image;
     const copy = await createImageBitmap(frame).catch(() => undefined);
     if (!copy) return;
-    if (this.#shown === shown) {
+    if (this.#shown === shown && shown.image === frame) {
       shown.image = copy;
       frame.close();
     } else {

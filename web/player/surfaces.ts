@@ -103,6 +103,10 @@ function paintSurface(
     const painting = paintingOf(placement.camera);
     if (!painting) continue;
     const at = contain(placement, painting.width, painting.height);
-    context.drawImage(painting.image, at.x, at.y, at.width, at.height);
+    try {
+      context.drawImage(painting.image, at.x, at.y, at.width, at.height);
+    } catch {
+      // A picture that the browser has taken back costs only itself.
+    }
   }
 }

@@ -74,6 +74,7 @@ export class FakeDecoder implements Decoder {
       this.decodeQueueSize += 1;
       return;
     }
+    if (this.video.drops && this.chunks.length % 2 === 0) return;
     this.#inside.push(unit);
     if (!this.video.paused) this.output();
   }
@@ -107,6 +108,8 @@ export class FakeVideo implements VideoPlatform {
   maxDecoders = 64;
   /** Whether decoders take units without output. */
   paused = false;
+  /** Whether decoders silently drop every second unit. */
+  drops = false;
   /** Whether units stay in the queue in front of the decoder. */
   stuck = false;
   /** How many pictures decoders hold back. */

@@ -428,7 +428,10 @@ async fn the_configuration_takes_precedence_and_the_wall_runs_without_a_store() 
         "the store may have made the app private"
     );
     hub.terminate(TIMEOUT).unwrap();
-    let hub = hub_in(&dir, "[app.live]\npublic_playback = true");
+    let hub = hub_in(
+        &dir,
+        "allow_local_sources = true\n[app.live]\npublic_playback = true",
+    );
     assert_eq!(ids(&hub).await, ["fixed"]);
     let mut wall = Wall::plain(hub.addr()).await;
     wall.subscribe(&["*"]).await;

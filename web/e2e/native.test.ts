@@ -10,7 +10,7 @@ import { startRtsp, type RtspServer } from './peers.ts';
 const FPS = 15;
 /** A name of this machine that is not `localhost`, so that its pages are not secure contexts. */
 const HOST = 'cams.example';
-const SECONDS = 20;
+const SECONDS = 10;
 
 let browser: Browser;
 let rtsp: RtspServer;

@@ -89,7 +89,7 @@ impl CameraSubscription {
             is_switched: false,
             past: (0, 0),
         };
-        subscription.choose(delivery.credit);
+        subscription.start(delivery.credit);
         subscription
     }
 
@@ -134,26 +134,21 @@ impl CameraSubscription {
 
     /// Chooses the stream anew, after the camera has changed.
     pub fn follow_camera(&mut self) {
-        let credit = self.credit();
-        self.choose(credit);
+        if !self.suits(self.delivery.decodable) {
+            let credit = self.credit();
+            self.start(credit);
+        }
     }
 
     /// Adds credit, up to a limit. Has no effect on a subscription that is not limited by credit.
     pub fn add_credit(&mut self, more: u32) {
-        match (&mut self.jpeg, &mut self.native) {
-            (Some(jpeg), native) => {
-                let limit = match native {
-                    Some(_) => NATIVE_CREDIT,
-                    None => JPEG_CREDIT,
-                };
-                jpeg.add_credit(more, limit);
-                // A key frame may have come while there was no credit for it.
-                if native.is_some() {
-                    self.ready.enqueue(self.token);
-                }
-            }
-            (None, Some(native)) => native.add_credit(more, NATIVE_CREDIT),
-            (None, None) => {}
+        let limit = self.credit_limit();
+        if let Some(current) = self.current() {
+            current.add_credit(more, limit);
+        }
+        // A key frame may have come while there was no credit for it.
+        if self.jpeg.is_some() && self.native.is_some() {
+            self.ready.enqueue(self.token);
         }
     }
 
@@ -224,13 +219,21 @@ impl CameraSubscription {
 
     /// Sets how many frames may be taken, up to a limit; `None` for any number.
     pub fn set_credit(&mut self, credit: Option<u32>) {
-        let limit = match self.native {
+        let limit = self.credit_limit();
+        if let Some(current) = self.current() {
+            current.set_credit(credit.map(|credit| credit.min(limit)));
+        }
+    }
+
+    /// The part that has the credit.
+    fn current(&mut self) -> Option<&mut Subscription> {
+        self.jpeg.as_mut().or(self.native.as_mut())
+    }
+
+    fn credit_limit(&self) -> u32 {
+        match self.native {
             Some(_) => NATIVE_CREDIT,
             None => JPEG_CREDIT,
-        };
-        let credit = credit.map(|credit| credit.min(limit));
-        if let Some(current) = self.jpeg.as_mut().or(self.native.as_mut()) {
-            current.set_credit(credit);
         }
     }
 
@@ -241,28 +244,19 @@ impl CameraSubscription {
         }
     }
 
-    fn choose(&mut self, credit: Option<u32>) {
-        let native = self.wants_native(self.delivery.decodable);
-        match (native, self.native.is_some()) {
-            (true, false) => {
-                self.is_switched |= self.taken() > 0;
-                self.start_native();
-                self.end_jpeg();
-                self.set_credit(credit);
-            }
-            (false, _) if self.native.is_some() || self.jpeg.is_none() => {
-                // Leased before the other lease ends, so that the camera is not disconnected in
-                // between.
-                self.is_switched |= self.taken() > 0;
-                let ended = [self.jpeg.take(), self.native.take()];
-                self.start_jpeg(credit, Role::Viewer);
-                ended
-                    .into_iter()
-                    .flatten()
-                    .for_each(|part| self.count(&part));
-            }
-            _ => {}
+    /// Starts the stream that suits the viewer, and ends the others. The new one is leased first,
+    /// so that the camera is not disconnected in between.
+    fn start(&mut self, credit: Option<u32>) {
+        self.is_switched |= self.taken() > 0;
+        let ended = [self.jpeg.take(), self.native.take()];
+        if self.wants_native(self.delivery.decodable) {
+            self.start_native();
+            self.set_credit(credit);
+        } else {
+            self.start_jpeg(credit, Role::Viewer);
         }
+        let ended = ended.into_iter().flatten();
+        ended.for_each(|part| self.count(&part));
     }
 
     fn start_native(&mut self) {

@@ -218,7 +218,6 @@ impl Slot {
         let mut inner = self.lock();
         inner.interrupted = true;
         inner.has_key_frame = false;
-        inner.run = 0;
         inner.forget_rate();
     }
 
@@ -227,7 +226,6 @@ impl Slot {
         let mut inner = self.lock();
         inner.group.clear();
         inner.has_key_frame = false;
-        inner.run = 0;
         inner.forget_rate();
     }
 
@@ -342,12 +340,11 @@ impl Slot {
         if listener.only_key_frames && next > 0 {
             return None;
         }
-        if group.has_dropped(next) && next > 0 {
-            listener.lag();
-            return None;
-        }
         if group.has_dropped(next) || listener.waits_for_key && next > 0 {
-            listener.waits_for_key = true;
+            match next {
+                0 => listener.waits_for_key = true,
+                _ => listener.lag(),
+            }
             return None;
         }
         let frame = group.get(next)?;
@@ -392,6 +389,7 @@ impl Inner {
     /// Excludes a pause from the frame intervals: the average would take minutes to
     /// recover.
     fn forget_rate(&mut self) {
+        self.run = 0;
         self.interval = None;
         self.span = None;
         self.last_received = Timestamp::UNKNOWN;

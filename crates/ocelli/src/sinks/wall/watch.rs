@@ -135,13 +135,15 @@ impl Watched {
             let same = now
                 .as_ref()
                 .is_some_and(|now| Arc::ptr_eq(now, &watch.camera));
-            // The viewer is not told, so what it has granted stays.
-            let sending = watch.former.as_ref().unwrap_or(&watch.subscription);
-            let options = StreamOptions {
-                credit: sending.credit(),
-                ..watch.options
-            };
-            (!same).then_some((id.clone(), now, options))
+            (!same).then(|| {
+                // The viewer is not told, so what it has granted stays.
+                let sending = watch.former.as_ref().unwrap_or(&watch.subscription);
+                let options = StreamOptions {
+                    credit: sending.credit(),
+                    ..watch.options
+                };
+                (id.clone(), now, options)
+            })
         });
         for (id, now, options) in watched.collect::<Vec<_>>() {
             match now {

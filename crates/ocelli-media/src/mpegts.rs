@@ -310,7 +310,7 @@ fn first_program(section: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([program[2] & 0x1F, program[3]]))
 }
 
-/// Returns the packets of the first H.264 or H.265 stream; `Some(None)` if there is none.
+/// Returns the packets of the first H.264 or H.265 stream; `Some(None)` for a table without one.
 fn video_stream(section: &[u8]) -> Option<Option<(u16, Codec)>> {
     let (head, rest) = section.split_first_chunk::<4>()?;
     let skipped = usize::from(u16::from_be_bytes([head[2] & 0x0F, head[3]]));

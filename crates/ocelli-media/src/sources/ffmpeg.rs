@@ -291,8 +291,8 @@ impl Ffmpeg {
         result
     }
 
-    /// Publishes the input's own pictures. Returns when there are none: true if it is seen to have
-    /// another codec.
+    /// Publishes the input's own pictures. Returns if it has none that can be copied: true if its
+    /// codec is another one.
     ///
     /// Each repetition of a film is read by another ffmpeg. It would repeat the film itself, but
     /// does not find the first key frame of some formats again.

@@ -2,10 +2,10 @@
 //! pipes, and does not handle their end.
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
-use super::parameter_sets::{CompleteUnit, ParameterSets};
+use super::parameter_sets::{CompleteUnit, ParameterSets, UndecodableKeys};
 use super::raw::{Layout, RawPictures};
 use crate::annexb;
-use crate::ffmpeg::{self, NO_PARAMETER_SETS};
+use crate::ffmpeg;
 use crate::jpeg;
 use crate::options::JpegOptions;
 use crate::pipe;
@@ -45,9 +45,6 @@ pub const OPTIONS: [(&str, &str); 4] = [
 
 /// Bytes read at a time, except for raw pictures, which are split by length.
 const CHUNK: usize = 64 << 10;
-
-/// Number of key frames without parameter sets after which the source fails.
-const MAX_UNDECODABLE_KEYS: usize = 3;
 
 /// An input that can also be handed to a child process.
 pub trait ProgramOutput: AsyncRead + AsFd + Unpin {
@@ -291,8 +288,7 @@ async fn publish_bare<R: AsyncRead + Unpin>(
 struct Units {
     splitter: annexb::Splitter,
     sets: ParameterSets,
-    /// Number of key frames that could not be shown.
-    undecodable: usize,
+    undecodable: UndecodableKeys,
 }
 
 impl Units {
@@ -300,7 +296,7 @@ impl Units {
         Self {
             splitter: annexb::Splitter::new(codec),
             sets: ParameterSets::new(codec),
-            undecodable: 0,
+            undecodable: UndecodableKeys::default(),
         }
     }
 
@@ -309,10 +305,7 @@ impl Units {
         while let Some(unit) = self.splitter.next_unit() {
             let unit = self.sets.complete(unit);
             if unit.key && !self.sets.is_complete() {
-                self.undecodable += 1;
-                if self.undecodable == MAX_UNDECODABLE_KEYS {
-                    return Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS));
-                }
+                self.undecodable.add()?;
                 continue;
             }
             return Ok(Some(unit));

@@ -4,14 +4,15 @@
 //! A decoder can start at each published key frame with nothing else: all parameter sets are in
 //! front of it. Sequence parameter sets are published with the declaration that pictures are not
 //! reordered, where that is certain (see [`parameter_set::without_reordering`]), and always with
-//! the same one, so that decoders do not see a change where there is none.
+//! the same one, so that decoders are not configured again for an unchanged stream.
 
 use crate::annexb::{self, START_CODE};
+use crate::ffmpeg::NO_PARAMETER_SETS;
 use crate::parameter_set;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use ocelli_core::{Codec, FrameBuffer, Picture, Publisher, Timestamp};
+use ocelli_core::{Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -63,6 +64,28 @@ impl CompleteUnit {
             codec_string: self.codec_string,
             buffer: self.buffer,
         });
+    }
+}
+
+/// Number of key frames without parameter sets after which a stream is given up. The sets may
+/// arrive a little later than the first key frame.
+const MAX_UNDECODABLE_KEYS: usize = 3;
+
+/// Counts the key frames of a stream that no decoder can start at.
+#[derive(Debug, Default)]
+pub struct UndecodableKeys(usize);
+
+impl UndecodableKeys {
+    /// Counts a key frame for which parameter sets are missing.
+    ///
+    /// # Errors
+    /// There were too many: no decoder can decode the stream.
+    pub fn add(&mut self) -> Result<(), Failure> {
+        self.0 += 1;
+        match self.0 < MAX_UNDECODABLE_KEYS {
+            true => Ok(()),
+            false => Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS)),
+        }
     }
 }
 

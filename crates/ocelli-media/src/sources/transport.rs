@@ -2,9 +2,8 @@
 
 use super::capture_clock::CaptureClock;
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
-use super::parameter_sets::ParameterSets;
+use super::parameter_sets::{ParameterSets, UndecodableKeys};
 use crate::annexb;
-use crate::ffmpeg::NO_PARAMETER_SETS;
 use crate::mpegts::{Demuxer, Event};
 use ocelli_core::{
     BudgetExceeded, Codec, Failure, FailureKind, Metered, PeerKind, Publisher, Timestamp,
@@ -13,8 +12,6 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
-/// Number of key frames without parameter sets after which the stream is given up.
-const MAX_UNDECODABLE_KEYS: usize = 3;
 /// A key frame that is this much earlier or later than the pictures before it, in µs, does not
 /// continue them: a recording starts again, or was interrupted. Pictures in decoding order step
 /// back by less.
@@ -92,7 +89,7 @@ struct Pictures {
     clock: CaptureClock,
     /// The time of the latest picture, in µs.
     latest: Option<i64>,
-    undecodable_keys: usize,
+    undecodable: UndecodableKeys,
 }
 
 impl Pictures {
@@ -102,7 +99,7 @@ impl Pictures {
             sets: ParameterSets::new(codec),
             clock: CaptureClock::default(),
             latest: None,
-            undecodable_keys: 0,
+            undecodable: UndecodableKeys::default(),
         }
     }
 
@@ -118,11 +115,8 @@ impl Pictures {
         }
         let mut unit = self.sets.complete(bytes);
         if unit.key && !self.sets.is_complete() {
-            self.undecodable_keys += 1;
-            if self.undecodable_keys < MAX_UNDECODABLE_KEYS {
-                return Ok(false);
-            }
-            return Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS));
+            self.undecodable.add()?;
+            return Ok(false);
         }
         let mut captured = Timestamp::UNKNOWN;
         if let Some(stamp) = stamp {

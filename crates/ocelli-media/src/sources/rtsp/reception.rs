@@ -2,15 +2,11 @@
 //! start from.
 
 use super::super::capture_clock::CaptureClock;
+use super::super::parameter_sets::UndecodableKeys;
 use super::session::Session;
 use super::unpacker;
-use crate::ffmpeg::NO_PARAMETER_SETS;
 use crate::jpeg;
-use ocelli_core::{Codec, Failure, FailureKind, Picture, Publisher, Timestamp};
-
-/// Number of key frames without parameter sets after which the stream is given up. The sets
-/// may arrive a little later than the first key frame.
-const MAX_UNDECODABLE_KEYS: usize = 3;
+use ocelli_core::{Codec, Failure, Picture, Publisher, Timestamp};
 
 /// Publishes the pictures of one session.
 pub struct Reception<'a> {
@@ -19,7 +15,7 @@ pub struct Reception<'a> {
     clock: CaptureClock,
     /// Whether a key frame that a decoder can start from was published.
     started: bool,
-    undecodable_keys: usize,
+    undecodable: UndecodableKeys,
 }
 
 impl<'a> Reception<'a> {
@@ -30,7 +26,7 @@ impl<'a> Reception<'a> {
             publisher,
             clock: CaptureClock::default(),
             started: false,
-            undecodable_keys: 0,
+            undecodable: UndecodableKeys::default(),
         }
     }
 
@@ -54,11 +50,10 @@ impl<'a> Reception<'a> {
             return Ok(());
         }
         if picture.key && !session.is_decodable() {
-            return self.undecodable();
+            return self.undecodable.add();
         }
         if picture.key {
             self.started = true;
-            self.undecodable_keys = 0;
         } else if !self.started {
             // It waits for a key frame.
             self.publisher.note_received();
@@ -76,14 +71,6 @@ impl<'a> Reception<'a> {
             buffer: picture.buffer,
         });
         Ok(())
-    }
-
-    fn undecodable(&mut self) -> Result<(), Failure> {
-        self.undecodable_keys += 1;
-        if self.undecodable_keys < MAX_UNDECODABLE_KEYS {
-            return Ok(());
-        }
-        Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS))
     }
 
     fn captured(&mut self, picture: &unpacker::Picture) -> Timestamp {

@@ -124,7 +124,7 @@ describe('native video', () => {
       connection.finished('a');
     }
     await turn();
-    // The hub has reduced what stands to the limit of JPEG.
+    // The hub has reduced the credit to the limit of JPEG.
     for (let step = 0; step < 8; step++) {
       platform.socket.frame({ camera: 'a' });
       connection.finished('a');

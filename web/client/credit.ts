@@ -144,7 +144,7 @@ export class Credit {
 
   /** The credit to keep outstanding, and how much of it is returned at a time. */
   #limits({ native, fps }: Account): { target: number; batch: number } {
-    // Nothing is returned before the first frame: what stands is enough for it.
+    // Nothing is returned before the first frame: the credit at the hub is enough for it.
     if (native === undefined) return { target: 0, batch: 1 };
     if (!native) {
       const target = this.#jpegTarget;

@@ -92,7 +92,7 @@ export class Slot {
     this.rate.reset();
   }
 
-  /** Removes the shown picture. Returns false if there is none. */
+  /** Removes the shown picture. Returns whether there was one. */
   clear(): boolean {
     if (!this.#shown) return false;
     this.#shown.image.close();

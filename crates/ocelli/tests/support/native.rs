@@ -1,7 +1,7 @@
 //! A viewer of a camera's own H.264 or H.265, in this process.
 
 use super::{TIMEOUT, Watched};
-use ocelli_core::{CameraSubscription, Codec, Decodable, Delivery, Frame, Quality, Ready};
+use ocelli_core::{Camera, CameraSubscription, Codec, Decodable, Delivery, Frame, Quality, Ready};
 use std::future::poll_fn;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -23,12 +23,16 @@ pub struct Viewer {
 impl Viewer {
     /// Starts watching.
     pub fn new(watched: &Watched) -> Self {
+        Self::of(&watched.camera)
+    }
+
+    /// Starts watching a camera.
+    pub fn of(camera: &Camera) -> Self {
         let ready = Arc::<Ready>::default();
         let delivery = Delivery {
             decodable: ALL,
             ..Delivery::default()
         };
-        let camera = &watched.camera;
         Self {
             subscription: camera.subscribe(Quality::Main, delivery, ready.clone(), 0),
             ready,

@@ -60,6 +60,21 @@ impl Viewer {
         }
         frames
     }
+
+    /// Returns the first frames after an interruption of the stream, of which the first must be a
+    /// key frame.
+    pub async fn frames_after_interruption(&mut self, count: usize) -> Vec<Frame> {
+        let first = loop {
+            let frame = self.next().await;
+            if frame.discontinuity {
+                break frame;
+            }
+        };
+        assert!(first.key);
+        let mut frames = vec![first];
+        frames.extend(self.frames(count - 1).await);
+        frames
+    }
 }
 
 /// The types of the NAL units in an access unit.

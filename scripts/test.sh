@@ -59,6 +59,12 @@ in_web() { (cd web && "$@"); }
 
 rust_tests() {
     split_args
+    # All targets in one build, also the benchmark for the part about the cost of a frame: built
+    # separately, it would compile its libraries again, with fewer features.
+    [ "$what" != all ] || cargo build --workspace --all-targets --locked
+    # Most tests wait for events and deadlines, so twice as many as there are processors run at
+    # a time.
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
     # ARGS is for cargo only, not for the tests and their child processes.
     env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
 }
@@ -86,7 +92,6 @@ e2e() {
 # a hub that copies or queues, even on a busy machine. `make bench` measures the speed.
 ratios() {
     binary
-    cargo build --locked -p ocelli-bench
     "${OCELLI_BIN%/*}/ocelli-bench" --short --hub "$OCELLI_BIN"
 }
 

@@ -52,12 +52,21 @@ impl Viewer {
         timeout(TIMEOUT, next).await.expect("a unit in time")
     }
 
-    /// Returns the next frames.
+    /// Returns this many frames that follow each other. On a busy machine a viewer may be
+    /// overtaken, and continues at a key frame; then the frames from there on.
     pub async fn frames(&mut self, count: usize) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        for _ in 0..count {
-            frames.push(self.next().await);
-        }
+        let mut frames: Vec<Frame> = Vec::new();
+        let collecting = async {
+            while frames.len() < count {
+                let next = self.next().await;
+                let is_overtaken = |last: &Frame| next.key && next.sequence != last.sequence + 1;
+                if frames.last().is_some_and(is_overtaken) {
+                    frames.clear();
+                }
+                frames.push(next);
+            }
+        };
+        timeout(TIMEOUT, collecting).await.expect("units in time");
         frames
     }
 

@@ -58,6 +58,7 @@ impl Head {
         let mut is_native = false;
         while bytes.len() < MAX_HEAD {
             let start = bytes.len();
+            bytes.reserve(CHUNK);
             let mut limited = (&mut input).take(CHUNK as u64);
             match limited.read_buf(&mut bytes).await {
                 Ok(1..) => {}

@@ -12,6 +12,9 @@ use std::process::{Child, Command, Stdio};
 const H264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 10";
 const B_FRAMES: &str = "-c:v libx264 -bf 2 -pix_fmt yuv420p -g 10";
 const H265: &str = "-c:v libx265 -pix_fmt yuv420p -x265-params log-level=none:keyint=10";
+/// As a camera encodes it: without B-frames.
+const LIVE_H265: &str = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p \
+                         -x265-params log-level=none:keyint=10:bframes=0";
 
 /// The size and the checksum of each picture, from the lines of ffmpeg's `framemd5`.
 fn pictures(lines: &[String]) -> Vec<String> {
@@ -121,7 +124,7 @@ async fn listens(table: &str, port: u16) {
 async fn every_protocol_delivers_native_video() {
     let dir = Dir::new("protocols");
     let four = film(&dir, "film.ts", &format!("{H264} -t 2"));
-    let five = film(&dir, "five.ts", &format!("{H265}:bframes=0 -t 2"));
+    let five = film(&dir, "five.ts", &format!("{LIVE_H265} -t 2"));
     let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a pair");
     let pem = pair.cert.pem() + &pair.signing_key.serialize_pem();
     let server = RtspServer::start(RtspServerOptions {
@@ -205,7 +208,7 @@ fn gstreamer(pipeline: &str) -> String {
 async fn a_transport_stream_from_a_program_is_passed_on() {
     let dir = Dir::new("program");
     let four = film(&dir, "film.mp4", &format!("{H264} -t 3"));
-    let five = film(&dir, "five.mp4", &format!("{H265}:bframes=0 -t 3"));
+    let five = film(&dir, "five.mp4", &format!("{LIVE_H265} -t 3"));
     let ffmpeg = |film| format!("exec ffmpeg -v error -re -i {film} -c copy -f mpegts pipe:1");
     let source = "videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=15/1 ! \
                   x264enc tune=zerolatency key-int-max=10 ! h264parse";

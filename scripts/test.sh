@@ -75,6 +75,11 @@ rust_tests() {
     env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
 }
 
+# Tests that take minutes, or need a program that must be compiled first.
+long_rust_tests() {
+    env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast -- --ignored
+}
+
 # Sets OCELLI_BIN to the binary that the Rust tests have built. Building it separately
 # would compile its libraries again, with fewer features.
 binary() {
@@ -145,7 +150,6 @@ if [ "$what" = all ]; then
     part "Rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
-    part "websocat" install_websocat
     part "Rust tests" rust_tests
 fi
 if [ "$what" = all ] || [ "$what" = api ]; then
@@ -155,6 +159,8 @@ if [ "$what" = all ] || [ "$what" = e2e ]; then
     part "browser tests" e2e
 fi
 if [ "$with_long_tests" = true ]; then
+    part "websocat" install_websocat
+    part "long Rust tests" long_rust_tests
     part "long browser tests" long_e2e
 fi
 if [ "$what" = all ]; then

@@ -1,7 +1,7 @@
 //! H.264 and H.265 that ffmpeg reads reach viewers as they are: what they decode is compared with
 //! the original, picture by picture.
 
-use crate::support::native::{Viewer, decoded, units};
+use crate::support::native::{Viewer, decoded, is_overtaken, units};
 use crate::support::tempdir::Dir;
 use crate::support::{Watched, eventually, ffmpegs, film};
 use ocelli_core::{Codec, Frame};
@@ -275,9 +275,21 @@ async fn rtsp_through_ffmpeg_has_the_same_pictures_as_without() {
         let mut other = Viewer::new(&copied);
         let mut frames = Vec::new();
         while frames.len() < 30 {
-            tokio::select! {
-                frame = viewer.next() => original.push(frame),
-                frame = other.next() => frames.push(frame),
+            let (frame, is_original) = tokio::select! {
+                frame = viewer.next() => (frame, true),
+                frame = other.next() => (frame, false),
+            };
+            if is_overtaken(if is_original { &original } else { &frames }, &frame) {
+                // The two are compared from another group on.
+                original.clear();
+                frames.clear();
+            }
+            match is_original {
+                true if frame.key || !original.is_empty() => original.push(frame),
+                false if !original.is_empty() && (frame.key || !frames.is_empty()) => {
+                    frames.push(frame);
+                }
+                _ => {}
             }
         }
         let codec = match mount {

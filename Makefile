@@ -31,7 +31,7 @@ web: ## build the web client, web/dist
 test: ## all checks: formatting, lints, Rust tests, TypeScript checks, unit tests, browser tests
 	@scripts/test.sh
 
-test-full: ## all checks, and the browser tests that take minutes
+test-full: ## all checks, and the tests that take minutes
 	@scripts/test.sh full
 
 test-rust: ## only the Rust tests (ARGS goes to cargo test)

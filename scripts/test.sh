@@ -65,8 +65,19 @@ in_web() { (cd web && "$@"); }
 
 rust_tests() {
     split_args
+    # All targets in one build, also the benchmark for the part about the cost of a frame: built
+    # separately, it would compile its libraries again, with fewer features.
+    [ "$what" != all ] || cargo build --workspace --all-targets --locked
+    # Most tests wait for events and deadlines, so twice as many as there are processors run at
+    # a time.
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
     # ARGS is for cargo only, not for the tests and their child processes.
     env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
+}
+
+# Tests that take minutes, or need a program that must be compiled first.
+long_rust_tests() {
+    env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast -- --ignored
 }
 
 # Sets OCELLI_BIN to the binary that the Rust tests have built. Building it separately
@@ -97,7 +108,6 @@ long_e2e() {
 # a hub that copies or queues, even on a busy machine. `make bench` measures the speed.
 ratios() {
     binary
-    cargo build --locked -p ocelli-bench
     "${OCELLI_BIN%/*}/ocelli-bench" --short --hub "$OCELLI_BIN"
 }
 
@@ -140,7 +150,6 @@ if [ "$what" = all ]; then
     part "Rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
-    part "websocat" install_websocat
     part "Rust tests" rust_tests
 fi
 if [ "$what" = all ] || [ "$what" = api ]; then
@@ -150,6 +159,8 @@ if [ "$what" = all ] || [ "$what" = e2e ]; then
     part "browser tests" e2e
 fi
 if [ "$with_long_tests" = true ]; then
+    part "websocat" install_websocat
+    part "long Rust tests" long_rust_tests
     part "long browser tests" long_e2e
 fi
 if [ "$what" = all ]; then

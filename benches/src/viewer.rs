@@ -273,14 +273,15 @@ impl Viewer {
         self.return_credit()
     }
 
-    /// Returns credit for a frame, in batches as browsers do for native video.
+    /// Returns credit for a frame, in batches as browsers do: JPEG all at once when it is used up
+    /// (a browser that paints fast, at a short round trip), native video before that.
     fn return_credit(&mut self) -> Result<()> {
         let Some(credit) = self.sink.credit() else {
             return Ok(());
         };
         let batch = match self.sink {
             Sink::Native { .. } => NATIVE_BATCH,
-            _ => credit.div_ceil(2),
+            _ => credit,
         };
         self.owed += 1;
         if self.owed >= batch {

@@ -17,6 +17,11 @@ fn unit_starts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Returns the number of start codes in these bytes.
+pub fn start_codes(bytes: &[u8]) -> usize {
+    unit_starts(bytes).count()
+}
+
 /// Returns the position of the next start code in its short form.
 ///
 /// Bytes of value 1 are rare in encoded video, so only their neighbours are compared.
@@ -261,6 +266,14 @@ impl Splitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn start_codes_are_counted() {
+        assert_eq!(start_codes(&[]), 0);
+        assert_eq!(start_codes(&[0, 0, 1]), 1);
+        assert_eq!(start_codes(&[9, 0, 0, 0, 1, 7, 0, 0, 1, 1]), 2);
+        assert_eq!(start_codes(&[0, 1, 0, 0, 2, 0, 0]), 0);
+    }
 
     fn access_unit(units: &[&[u8]]) -> Vec<u8> {
         units

@@ -138,7 +138,7 @@ impl Assembler {
             self.change_stamp(packet.stamp);
         }
         self.received += packet.payload.len();
-        self.units += 1 + start_codes(packet.payload);
+        self.units += 1 + annexb::start_codes(packet.payload);
         let result = match self.codec {
             Codec::H265 => self.h265(packet.payload),
             _ => self.h264(packet.payload),
@@ -461,17 +461,6 @@ fn without_start_code(unit: &[u8]) -> &[u8] {
     let long = unit.strip_prefix(&START_CODE);
     long.or_else(|| unit.strip_prefix(&START_CODE[1..]))
         .unwrap_or(unit)
-}
-
-/// Counts the start codes in these bytes.
-fn start_codes(bytes: &[u8]) -> usize {
-    let (mut count, mut at) = (0, 2);
-    while let Some(&byte) = bytes.get(at) {
-        count += usize::from(byte == 1 && bytes[at - 1] == 0 && bytes[at - 2] == 0);
-        // A non-zero byte can't be part of a code that ends after it.
-        at += if byte == 0 { 1 } else { 3 };
-    }
-    count
 }
 
 /// Returns the length of the decoding order numbers (RFC 7798, 4.4), which few cameras send.

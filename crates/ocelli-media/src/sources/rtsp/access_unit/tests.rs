@@ -251,11 +251,3 @@ fn h265_is_assembled() {
     ];
     assert_eq!(with_loss(&mut numbered, &packets), [vec![4, 5, 6, 7]]);
 }
-
-#[test]
-fn start_codes_are_counted() {
-    assert_eq!(start_codes(&[]), 0);
-    assert_eq!(start_codes(&[0, 0, 1]), 1);
-    assert_eq!(start_codes(&[9, 0, 0, 0, 1, 7, 0, 0, 1, 1]), 2);
-    assert_eq!(start_codes(&[0, 1, 0, 0, 2, 0, 0]), 0);
-}

@@ -131,7 +131,7 @@ test('a page of another host plays native video over https', async () => {
   await untilShown(page, 'h264', 'h264');
   await untilSteady(page, ['h264'], FPS);
   const played = await measure(page, ['h264'], 2 * FPS);
-  expect(played.get('h264')?.fps).toBeGreaterThan(FPS * 0.9);
+  expect(played.get('h264')?.fps, 'more than as JPEG').toBeGreaterThan(FPS * 0.5);
   expect(quantile(played.get('h264')?.paintedAges ?? [], 1)).toBeLessThan(1_000);
   expect(await page.locator('camera-wall .format').textContent()).toBe('H.264 640×360');
 });

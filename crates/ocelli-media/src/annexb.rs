@@ -116,6 +116,14 @@ pub fn has_slice(codec: Codec, bytes: &[u8]) -> bool {
     unit_starts(bytes).any(|rest| is_slice(codec, rest))
 }
 
+/// Returns true if the first slice in these bytes is not the first of its picture.
+pub fn begins_inside(codec: Codec, bytes: &[u8]) -> bool {
+    match (codec, from_first_slice(codec, bytes)) {
+        (Codec::H264, [_, first, ..]) | (Codec::H265, [_, _, first, ..]) => first & 0x80 == 0,
+        _ => false,
+    }
+}
+
 /// Returns whether a decoder that has the parameter sets can start at this access unit.
 ///
 /// That is not only so for IDR pictures:

@@ -302,7 +302,7 @@ impl Ffmpeg {
             let started = Instant::now();
             let mut child = self.start(input, Task::Copy, publisher).await?;
             let stream = output(&mut child);
-            let outcome = transport::publish(stream, Demuxer::new(true), publisher).await?;
+            let outcome = transport::publish(stream, Demuxer::new(true), false, publisher).await?;
             let Outcome::Ended { had_pictures } = outcome else {
                 // A camera may refuse a second connection while the first one is open.
                 child.wait_or_kill().await;

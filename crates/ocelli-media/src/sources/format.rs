@@ -323,10 +323,9 @@ async fn publish_mpegts(
         return transcode_mpegts(stream, jpeg, publisher).await;
     }
     // Not every program pads only the last packet of an access unit.
-    match transport::publish(stream, Demuxer::new(false), publisher).await? {
+    match transport::publish(stream, Demuxer::new(false), true, publisher).await? {
         Outcome::Ended { .. } => Ok(()),
-        // The program has changed the codec.
-        Outcome::OtherCodec => transcode_mpegts(input, jpeg, publisher).await,
+        Outcome::NotNative => transcode_mpegts(input, jpeg, publisher).await,
     }
 }
 
@@ -359,7 +358,7 @@ async fn transcode_mpegts(
             {
                 return Err(exceeded.into());
             }
-            // It still has pictures of what it was sent.
+            // ffmpeg still outputs pictures from the bytes that it has received.
             pictures.await?
         }
     };

@@ -4,7 +4,9 @@
 //! All reading is charged to the camera's budget. Pictures are found by their own structure;
 //! types, boundaries and lengths are only hints.
 
+mod coding;
 mod connection;
+mod cookies;
 mod exchange;
 mod fault;
 mod framing;
@@ -18,6 +20,7 @@ mod wire;
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::{Address, Kind};
 use crate::jpeg::Splitter;
+use coding::Coding;
 use exchange::{Access, Exchange, RESPONSE_TIMEOUT};
 use fault::{CLOSED, Fault};
 #[cfg(fuzzing)]
@@ -161,6 +164,17 @@ impl<'a> Attempt<'a> {
 
     /// Determines what a response contains, from its type and its first byte.
     async fn content(&mut self, head: &Head) -> Result<Content, Failure> {
+        if let Coding::Other(name) = Coding::of(&head.headers) {
+            let name = match name.len() <= 20 && name.bytes().all(multipart::is_usual) {
+                true => name,
+                false => "an unknown method".to_owned(),
+            };
+            let reason = format!(
+                "it compresses its pictures with {name}, which is not supported; it should send \
+                 them as they are, or with gzip or deflate"
+            );
+            return Err(Failure::new(FailureKind::Unsupported, reason));
+        }
         let content_type = head.headers.get(CONTENT_TYPE);
         let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let content_type = content_type.unwrap_or_default();

@@ -59,6 +59,9 @@ const REST: Duration = Duration::from_secs(2);
 /// Number of consecutive still pictures that are not whole after which the attempt fails.
 const MAX_FLAWED_STILLS: u32 = 3;
 
+/// The first byte of an MPEG transport stream.
+const TRANSPORT_STREAM: u8 = 0x47;
+
 /// The reason for a still picture in another format.
 const NOT_JPEG: &str = "the picture it sends is not a JPEG";
 
@@ -184,10 +187,11 @@ impl<'a> Attempt<'a> {
         if kind.starts_with("multipart/") {
             return Ok(parts());
         }
-        let first = match timeout_at(Instant::now() + RESPONSE_TIMEOUT, self.first_byte()).await {
-            Ok(first) => first?,
-            Err(_) => return Err(self.exchange.no_response()),
-        };
+        let [first, second] =
+            match timeout_at(Instant::now() + RESPONSE_TIMEOUT, self.first_bytes()).await {
+                Ok(first) => first?,
+                Err(_) => return Err(self.exchange.no_response()),
+            };
         let types = [
             "image/jpeg",
             "image/jpg",
@@ -198,6 +202,12 @@ impl<'a> Attempt<'a> {
         match first {
             Some(0xFF) => return Ok(Content::Pictures),
             Some(b'-') => return Ok(parts()),
+            // The first byte of a GIF is the same.
+            Some(TRANSPORT_STREAM) if second != Some(b'I') && !kind.starts_with("image/") => {
+                let reason = "it answers with an MPEG transport stream, not with pictures: \
+                              ffmpeg: in front of its address plays it";
+                return Err(Failure::new(FailureKind::Unsupported, reason));
+            }
             Some(_) if is_jpeg => return Ok(Content::Flawed(NOT_JPEG)),
             None if is_jpeg => return Ok(Content::Flawed("it sends an empty picture")),
             _ => {}
@@ -232,18 +242,18 @@ impl<'a> Attempt<'a> {
     }
 
     /// Returns the first byte of the response's body that is not white space, without consuming
-    /// it, or `None` if there is none.
-    async fn first_byte(&mut self) -> Result<Option<u8>, Failure> {
+    /// it, or `None` if there is none; and the second one, if it came with the first.
+    async fn first_bytes(&mut self) -> Result<[Option<u8>; 2], Failure> {
         loop {
             let Some(connection) = self.exchange.connection() else {
-                return Ok(None);
+                return Ok([None; 2]);
             };
             let len = match connection.body().await {
-                Ok(Some(bytes)) => match bytes.trim_ascii_start().first() {
-                    Some(first) => return Ok(Some(*first)),
-                    None => bytes.len(),
+                Ok(Some(bytes)) => match bytes.trim_ascii_start() {
+                    [first, rest @ ..] => return Ok([Some(*first), rest.first().copied()]),
+                    [] => bytes.len(),
                 },
-                Ok(None) | Err(Fault::Closed) => return Ok(None),
+                Ok(None) | Err(Fault::Closed) => return Ok([None; 2]),
                 Err(fault) => return Err(self.exchange.explain_body(fault)),
             };
             connection.consume(len);

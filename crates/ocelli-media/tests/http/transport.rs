@@ -240,3 +240,19 @@ async fn compressed_bodies_that_can_not_be_decoded_are_told() {
         assert!(reason.starts_with(expected), "{coding}: {reason}");
     }
 }
+
+#[tokio::test]
+async fn a_transport_stream_without_a_type_of_its_own_gets_advice() {
+    let packet = [&[0x47, 0x40, 0x11, 0x10][..], &[0xFF; 184]].concat();
+    let script = Script::new().await;
+    let watch = Watch::new(&script.url("http", "", "/live"), "");
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n";
+    let (_peer, _) = script
+        .answer(&[head.as_bytes(), &packet.repeat(20)].concat())
+        .await;
+    assert_eq!(
+        watch.failure().await,
+        "it answers with an MPEG transport stream, not with pictures: ffmpeg: in front of its \
+         address plays it"
+    );
+}

@@ -291,7 +291,9 @@ mod tests {
 
     #[test]
     fn every_form_is_decoded() {
-        let body: Vec<u8> = (0..200_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
+        let body: Vec<u8> = (0..200_000u32)
+            .map(|at| (at.wrapping_mul(at) >> 7) as u8)
+            .collect();
         let members = [gzip(0, &[], &body[..7]), gzip(0, &[], &body[7..])].concat();
         let extra = [&[3, 0, 1, 2, 3][..], b"name\0comment\0", &[9, 9]].concat();
         for (what, coding, coded) in [

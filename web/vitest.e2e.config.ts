@@ -2,7 +2,9 @@
 // time. Those of pages mostly wait, so two files run at a time.
 import { defineConfig } from 'vitest/config';
 
-const pages = ['accounts*', 'appearance', 'hub-attributes', 'series*', 'two-hubs'].map((name) => `e2e/${name}.test.ts`);
+const pages = ['accounts*', 'appearance', 'hub-attributes', 'series*', 'two-hubs'].map(
+  (name) => `e2e/${name}.test.ts`,
+);
 const shared = { environment: 'node' as const, testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({

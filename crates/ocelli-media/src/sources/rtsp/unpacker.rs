@@ -52,7 +52,7 @@ pub struct Unpacker {
     payloads: Payloads,
     payload_type: Preferred<u8>,
     sender: Preferred<u32>,
-    /// Whether all packets are the camera's, whoever their sender is.
+    /// Whether all packets are of the camera, with any number of the sender.
     in_connection: bool,
     /// Number of consecutive packets in the connection from other senders than the known one.
     strangers: usize,

@@ -18,7 +18,7 @@ export interface Observed {
   readonly age: number | undefined;
   readonly frozen: boolean;
   readonly stopped: boolean;
-  /** Whether this viewer is too slow for the camera's video. */
+  /** Whether this viewer has lately been too slow for the camera's video. */
   readonly lagging: boolean;
   readonly fallback: FallbackMode | undefined;
   /** Whether the fallback has loaded a picture. */
@@ -113,12 +113,13 @@ export function tileStatus(observed: Observed): TileStatus {
     if (observed.link === 'open' && state === 'idle') return waiting('Waiting', 'Waiting for pictures');
     return waiting('Starting');
   }
+  const slow = picture.isDecoderSlow ? 'Slow device' : 'Slow network';
   if (stale) {
-    const label = observed.link === 'open' ? 'Stale' : 'No connection';
+    const label = observed.link !== 'open' ? 'No connection' : observed.lagging ? slow : 'Stale';
     return { ...base, tone: 'stale', icon: 'stale', label };
   }
   if (state === 'starting') return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting' };
-  if (observed.lagging) return { ...base, tone: 'stalled', icon: 'stalled', label: 'Slow network' };
+  if (observed.lagging) return { ...base, tone: 'stalled', icon: 'stalled', label: slow };
   return { ...base, tone: 'live', icon: 'live', label: 'Live' };
 }
 

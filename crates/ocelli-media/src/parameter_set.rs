@@ -8,6 +8,7 @@ mod codec_string;
 mod format;
 mod reordering;
 
+pub(crate) use bits::Bits;
 pub use codec_string::codec_string;
 pub use format::{Format, Profile, format};
 pub use reordering::without_reordering;
@@ -15,7 +16,6 @@ pub use reordering::without_reordering;
 use crate::annexb;
 use crate::jpeg;
 use crate::mpeg1;
-use bits::Bits;
 use ocelli_core::Codec;
 use ocelli_core::capacity::Size;
 

@@ -85,10 +85,13 @@ async fn ffmpeg_decodes_the_pictures_of_the_film_at_their_times() {
         let found = pictures(&lines);
         assert_eq!(found.len(), 25, "{name}");
         let original = original(film);
+        let twice = [&original[..], &original].concat();
         assert!(
-            is_part(&found, &[&original[..], &original].concat()),
+            found.iter().all(|picture| original.contains(picture)),
             "{name}"
         );
+        // On a busy machine a viewer may be overtaken.
+        assert!(found.windows(12).any(|run| is_part(run, &twice)), "{name}");
         let steps = steps(&lines);
         assert!(
             steps[5..].iter().all(|step| (60..=140).contains(step)),

@@ -17,6 +17,16 @@ fn unit_starts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Returns all NAL units of an access unit, without start codes.
+pub fn units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    unit_starts(bytes).map(unit)
+}
+
+/// Returns the type of an access unit's first slice, as the codec numbers it.
+pub fn first_slice_kind(codec: Codec, bytes: &[u8]) -> Option<u8> {
+    kind(codec, from_first_slice(codec, bytes))
+}
+
 /// Returns the number of start codes in these bytes.
 pub fn start_codes(bytes: &[u8]) -> usize {
     unit_starts(bytes).count()

@@ -11,15 +11,15 @@ use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
-const H264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 10";
-const B_FRAMES: &str = "-c:v libx264 -bf 2 -pix_fmt yuv420p -g 10";
-const H265: &str = "-c:v libx265 -pix_fmt yuv420p -x265-params log-level=none:keyint=10";
+pub const H264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 10";
+pub const B_FRAMES: &str = "-c:v libx264 -bf 2 -pix_fmt yuv420p -g 10";
+pub const H265: &str = "-c:v libx265 -pix_fmt yuv420p -x265-params log-level=none:keyint=10";
 /// As a camera encodes it: without B-frames.
 const LIVE_H265: &str = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p \
                          -x265-params log-level=none:keyint=10:bframes=0";
 
 /// The size and the checksum of each picture, from the lines of ffmpeg's `framemd5`.
-fn pictures(lines: &[String]) -> Vec<String> {
+pub fn pictures(lines: &[String]) -> Vec<String> {
     let last_two = |line: &String| {
         let fields: Vec<_> = line.split(',').map(str::trim).collect();
         fields[fields.len() - 2..].join(" ")
@@ -28,7 +28,7 @@ fn pictures(lines: &[String]) -> Vec<String> {
 }
 
 /// The pictures in a film.
-fn original(film: &str) -> Vec<String> {
+pub fn original(film: &str) -> Vec<String> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i", film])
         .args(["-fps_mode", "passthrough", "-f", "framemd5", "pipe:1"])
@@ -39,7 +39,7 @@ fn original(film: &str) -> Vec<String> {
 }
 
 /// Whether these pictures are a part of the others, without a gap.
-fn is_part(pictures: &[String], others: &[String]) -> bool {
+pub fn is_part(pictures: &[String], others: &[String]) -> bool {
     others.windows(pictures.len()).any(|part| part == pictures)
 }
 

@@ -80,7 +80,8 @@ export class CameraTile extends ScreenElement {
   }
 
   get #network(): Network {
-    return { slow: isDataSaverOn() || this.#probe.slow, sockets: this.engine?.link !== 'fallback' };
+    const slow = isDataSaverOn() ? 'network' : this.#probe.slow;
+    return { slow, sockets: this.engine?.link !== 'fallback' };
   }
 
   /** `camera` defaults to the camera of this tile. */
@@ -135,7 +136,7 @@ export class CameraTile extends ScreenElement {
     const camera = engine.cameras.get(id);
     const fallback = this.#fallback?.removed === false ? this.#fallback : undefined;
     const picture = fallback ? undefined : this.pictureOf(id);
-    if (this.#probe.update(Date.now(), engine.delivery.get(id), picture?.paintedAge)) this.#watch();
+    if (this.#probe.update(Date.now(), engine.delivery.get(id), picture)) this.#watch();
     // Until the hub has listed its cameras, the camera counts as connecting, not as unknown.
     const link =
       engine.link === 'open' && (!engine.listed || this.#resolving === engine) ? 'connecting' : engine.link;

@@ -6,6 +6,7 @@ import {
   nextCodec,
   choiceReason,
   parseCodec,
+  type Bottleneck,
 } from './codec-choice.ts';
 import type { NotNative, Picture, PictureCodec } from './messages.ts';
 
@@ -21,8 +22,8 @@ const picture = (codec: PictureCodec, notNative?: NotNative): Picture => ({
   codec,
   ...(notNative && { notNative }),
 });
-const fast = { slow: false, sockets: true };
-const slow = { slow: true, sockets: true };
+const fast = { slow: undefined, sockets: true };
+const slow = { slow: 'network', sockets: true } as const;
 
 test('an explicit codec takes precedence over network conditions', () => {
   expect(chooseCodec('auto', fast)).toBe('native');
@@ -32,6 +33,9 @@ test('an explicit codec takes precedence over network conditions', () => {
   expect(chooseCodec('mpeg1', fast)).toBe('mpeg1');
   expect(choiceReason('auto', slow, undefined)).toBe('chosen to suit the network');
   expect(choiceReason('jpeg', slow, undefined)).toBe('set on this tile');
+  expect(choiceReason('auto', { ...slow, slow: 'device' }, undefined)).toBe(
+    'because this device decodes the video of the camera too slowly',
+  );
   expect(parseCodec('native')).toBe('native');
   expect(parseCodec('mpeg1')).toBe('mpeg1');
   expect(parseCodec('h265')).toBe('auto');
@@ -62,7 +66,7 @@ test('the button names the codec that is shown, and why it is not the video of t
 });
 
 test('without WebSockets the codec is JPEG, with the reason', () => {
-  const network = { slow: true, sockets: false };
+  const network = { ...slow, sockets: false };
   expect(chooseCodec('auto', network)).toBe('jpeg');
   expect(chooseCodec('mpeg1', network)).toBe('jpeg');
   expect(choiceReason('mpeg1', network, undefined)).toBe('because WebSockets are blocked');
@@ -77,34 +81,40 @@ test('clicks select the next codec below the shown one, and then automatic again
 });
 
 /**
- * Feeds the probe four times a second with constant rates of sent and dropped frames. Returns whether it found the
- * network slow.
+ * Feeds the probe four times a second with constant rates of sent and dropped frames. Returns what it found too slow.
  */
 function feedProbe(
   probe: NetworkProbe,
   seconds: number,
   sent: number,
   dropped: number,
-  age: number,
-): boolean {
+  paintedAge: number,
+  isDecoderSlow = false,
+): Bottleneck | undefined {
   for (let step = 0; step <= seconds * 4; step++) {
     const time = step / 4;
-    probe.update(time * 1000, { sent: sent * time, dropped: dropped * time }, age);
+    const delivered = { sent: sent * time, dropped: dropped * time };
+    probe.update(time * 1000, delivered, { paintedAge, isDecoderSlow });
   }
   return probe.slow;
 }
 
 test('the network is slow if pictures are late and most are dropped for several seconds', () => {
-  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 900)).toBe(true);
-  expect(feedProbe(new NetworkProbe(), 4, 3, 12, 900), 'a pause').toBe(false);
-  expect(feedProbe(new NetworkProbe(), 10, 12, 3, 900), 'a camera with a high latency').toBe(false);
-  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 60), 'a reduced rate that was requested').toBe(false);
+  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 900)).toBe('network');
+  expect(feedProbe(new NetworkProbe(), 4, 3, 12, 900), 'a pause').toBeUndefined();
+  expect(feedProbe(new NetworkProbe(), 10, 12, 3, 900), 'a camera with a high latency').toBeUndefined();
+  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 60), 'a reduced rate that was requested').toBeUndefined();
+});
+
+test('the device is slow if its decoder is too slow meanwhile', () => {
+  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 900, true)).toBe('device');
 });
 
 test('a new subscription restarts the measurement, and a slow network stays slow', () => {
   const probe = new NetworkProbe();
-  probe.update(0, { sent: 100, dropped: 0 }, 900);
-  expect(probe.update(6_000, { sent: 1, dropped: 50 }, 900)).toBe(false);
-  expect(probe.update(12_000, { sent: 2, dropped: 90 }, 900)).toBe(true);
-  expect(feedProbe(probe, 10, 20, 0, 10)).toBe(true);
+  const late = { paintedAge: 900 };
+  probe.update(0, { sent: 100, dropped: 0 }, late);
+  expect(probe.update(6_000, { sent: 1, dropped: 50 }, late)).toBe(false);
+  expect(probe.update(12_000, { sent: 2, dropped: 90 }, late)).toBe(true);
+  expect(feedProbe(probe, 10, 20, 0, 10)).toBe('network');
 });

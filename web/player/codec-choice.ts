@@ -19,10 +19,13 @@ export function parseCodec(attribute: string | null): CodecSetting {
   return CODECS.find((codec) => codec === attribute) ?? 'auto';
 }
 
-/** The network conditions between the hub and the page. */
+/** What limits the rate at which a page shows a camera. */
+export type Bottleneck = 'network' | 'device';
+
+/** The conditions between the hub and the screen. */
 export interface Network {
-  /** Whether the network is too slow for native video and JPEG. */
-  readonly slow: boolean;
+  /** What is too slow for native video and JPEG. */
+  readonly slow: Bottleneck | undefined;
   /** Whether WebSockets work, which MPEG-1 requires. */
   readonly sockets: boolean;
 }
@@ -46,6 +49,7 @@ export function choiceReason(setting: CodecSetting, network: Network, picture: P
   const reason = codec === 'native' && picture ? pictureReason(picture) : '';
   if (reason !== '') return reason;
   if (setting !== 'auto') return 'set on this tile';
+  if (network.slow === 'device') return 'because this device decodes the video of the camera too slowly';
   return codec === 'native' ? 'as the camera sends it' : 'chosen to suit the network';
 }
 
@@ -66,20 +70,25 @@ export interface DeliveredCounts {
 }
 
 /**
- * Measures whether the network between the hub and the page is fast enough for a camera's pictures. It uses the pictures
- * themselves, because the browser's network information is about the internet and most hubs are on a local network.
+ * Measures whether the network between the hub and the page, and the device, are fast enough for a camera's pictures. It
+ * uses the pictures themselves, because the browser's network information is about the internet and most hubs are on a
+ * local network.
  */
 export class NetworkProbe {
   /** Stays true once set, because MPEG-1 gives no measurement for other codecs. */
-  slow = false;
+  slow: Bottleneck | undefined;
   #start: (DeliveredCounts & { readonly at: number }) | undefined;
 
   /**
-   * Adds a measurement. `delivered` counts since the start of the subscription; `paintedAge` is in ms. Returns true if the
-   * network has just been found too slow.
+   * Adds a measurement. `delivered` counts since the start of the subscription. Returns true if something has just been
+   * found too slow.
    */
-  update(now: number, delivered: DeliveredCounts | undefined, paintedAge: number | undefined): boolean {
-    if (!delivered || paintedAge === undefined || paintedAge < LATE_AGE || this.slow) {
+  update(
+    now: number,
+    delivered: DeliveredCounts | undefined,
+    picture: Pick<Picture, 'paintedAge' | 'isDecoderSlow'> | undefined,
+  ): boolean {
+    if (!delivered || !picture || picture.paintedAge < LATE_AGE || this.slow) {
       this.#start = undefined;
       return false;
     }
@@ -90,7 +99,8 @@ export class NetworkProbe {
     }
     if (now - start.at < MIN_DURATION) return false;
     this.#start = undefined;
-    this.slow = delivered.dropped - start.dropped > delivered.sent - start.sent;
-    return this.slow;
+    if (delivered.dropped - start.dropped <= delivered.sent - start.sent) return false;
+    this.slow = picture.isDecoderSlow ? 'device' : 'network';
+    return true;
   }
 }

@@ -62,6 +62,8 @@ export interface Picture {
   readonly width: number;
   readonly height: number;
   readonly codec: PictureCodec;
+  /** Whether the video decoder has lately been too slow for the camera. */
+  readonly isDecoderSlow?: boolean;
   /** Why it is not native video; missing if it is, and for MPEG-1. */
   readonly notNative?: NotNative;
 }

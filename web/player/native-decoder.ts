@@ -25,18 +25,25 @@ const MAX_WAITING = 4;
 const SILENCE_LIMIT = 2_000;
 const SILENT_UNITS = 8;
 const MIN_WATCH = 500;
+/** A decoder that takes no more units for this long, in ms, is slow: the hub skips a group of a viewer that is this late. */
+const SLOW_AFTER = 1_500;
+/** How long a decoder counts as slow after that; ms. Meanwhile the hub sends nothing up to the next key frame. */
+const SLOW_FOR = 15_000;
+/** The timestamp of the first unit in µs, because WebKitGTK loses negative ones. Times before it can follow. */
+const FIRST_TIMESTAMP = 60_000_000;
 /** After this many key frames without parameter sets in a row, the stream counts as one that cannot be decoded. */
 const MAX_BARE_KEYS = 3;
 
 export class NativeDecoder {
   readonly #video: VideoPlatform;
   readonly #platform: Platform;
-  readonly #acceleration: HardwareAcceleration;
+  readonly #accelerationNow: () => HardwareAcceleration;
   readonly #events: DecoderEvents;
   #decoder: Decoder | undefined;
   #type = '';
   #group = -1;
-  /** The capture time of the first unit. Timestamps are relative to it. */
+  #acceleration: HardwareAcceleration = 'no-preference';
+  /** The capture time at timestamp 0. */
   #start: number | undefined;
   /** The timestamps of the units in the decoder. */
   #inside: number[] = [];
@@ -47,20 +54,31 @@ export class NativeDecoder {
   #waiting = 0;
   #worked = false;
   #unitsSinceOutput = 0;
-  /** When the first of these units went in. */
+  /** When the first of these units went in, or the last picture came out. */
   #silentSince = 0;
+  /** Since when it takes no more units. */
+  #fullSince: number | undefined;
+  #slowUntil = 0;
   #cancelWatchdog: (() => void) | undefined;
 
   constructor(
     video: VideoPlatform,
     platform: Platform,
-    acceleration: HardwareAcceleration,
+    acceleration: () => HardwareAcceleration,
     events: DecoderEvents,
   ) {
     this.#video = video;
     this.#platform = platform;
-    this.#acceleration = acceleration;
+    this.#accelerationNow = acceleration;
     this.#events = events;
+  }
+
+  /** Whether it has lately been too slow for the camera. */
+  get isSlow(): boolean {
+    const now = this.#platform.now();
+    if (this.#fullSince !== undefined && now - this.#fullSince >= SLOW_AFTER)
+      this.#slowUntil = now + SLOW_FOR;
+    return now < this.#slowUntil;
   }
 
   decode(frame: Frame): void {
@@ -78,7 +96,8 @@ export class NativeDecoder {
         }
       } else {
         this.#bareKeys = 0;
-        if (type !== this.#type || frame.discontinuity) this.#configure(type);
+        const isSame = type === this.#type && this.#accelerationNow() === this.#acceleration;
+        if (!isSame || frame.discontinuity) this.#configure(type);
         this.#group = frame.group;
       }
     }
@@ -89,7 +108,7 @@ export class NativeDecoder {
       return;
     }
     const time = frame.captureTime || frame.receiptTime;
-    this.#start ??= time;
+    this.#start ??= time - FIRST_TIMESTAMP;
     this.#inside.push(time - this.#start);
     this.#waiting += 1;
     if (this.#unitsSinceOutput === 0) this.#silentSince = this.#platform.now();
@@ -116,6 +135,7 @@ export class NativeDecoder {
   #configure(type: string): void {
     this.#reset();
     this.#type = type;
+    this.#acceleration = this.#accelerationNow();
     try {
       this.#decoder ??= this.#create();
       this.#decoder.configure({
@@ -145,6 +165,7 @@ export class NativeDecoder {
   #output(picture: VideoFrame): void {
     this.#worked = true;
     this.#unitsSinceOutput = 0;
+    this.#silentSince = this.#platform.now();
     // What was to be shown earlier does not come any more: a field of the same picture, or a damaged unit.
     this.#inside = this.#inside.filter((timestamp) => timestamp > picture.timestamp);
     // Units in the queue are not held back, they wait for their turn. Not every browser counts them.
@@ -162,19 +183,23 @@ export class NativeDecoder {
       this.#waiting -= 1;
       this.#events.taken();
     }
+    if (this.#waiting === 0) this.#fullSince = undefined;
+    else this.#fullSince ??= this.#platform.now();
   }
 
   #watch(milliseconds: number): void {
     this.#cancelWatchdog ??= this.#platform.after(milliseconds, () => {
       this.#cancelWatchdog = undefined;
-      if (this.#unitsSinceOutput === 0) return;
+      if (this.#unitsSinceOutput === 0 && this.#waiting === 0) return;
       const now = this.#platform.now();
       // The clock may have been set back.
       this.#silentSince = Math.min(this.#silentSince, now);
       const silence = now - this.#silentSince;
       // Before its first output, a decoder may hold back more units.
       const units = this.#worked ? SILENT_UNITS : MAX_DELAY + 1;
-      if (silence >= SILENCE_LIMIT && this.#unitsSinceOutput >= units) this.#fail('silent');
+      // While units wait, the hub may send no more, so that they do not become as many.
+      const isSilent = this.#unitsSinceOutput >= units || this.#waiting > 0;
+      if (silence >= SILENCE_LIMIT && isSilent) this.#fail('silent');
       else this.#watch(Math.max(MIN_WATCH, SILENCE_LIMIT - silence));
     });
   }

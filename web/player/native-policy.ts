@@ -1,6 +1,6 @@
 // Decides which cameras are played as native video: what this browser decodes, what the camera sends, and which decoders
 // have failed.
-import type { NativeCodec, StreamInfo } from '../client/events.ts';
+import type { Camera, NativeCodec, StreamChoice, StreamInfo } from '../client/events.ts';
 import type { Platform } from '../client/connection.ts';
 import type { DecoderFailure } from './native-decoder.ts';
 import type { NotNative } from './messages.ts';
@@ -20,7 +20,7 @@ const ERROR_WINDOW = 60_000;
 const RETRY_AFTER = 60_000;
 
 interface Failures {
-  /** Only software decoders are used, because others failed. */
+  /** Only software decoders are used, because others failed with this stream. */
   software: boolean;
   /** Why the camera gets JPEG: software decoders failed too. */
   given: DecoderFailure | undefined;
@@ -33,7 +33,7 @@ export class NativePolicy {
   readonly #none: NoVideo | undefined;
   readonly #platform: Platform;
   readonly #changed: () => void;
-  #streams = new Map<string, readonly StreamInfo[]>();
+  #cameras = new Map<string, Pick<Camera, 'state' | 'streams'>>();
   /** The browser's answers by type; undefined while it is being asked. */
   #answers = new Map<string, boolean | undefined>();
   #failures = new Map<string, Failures>();
@@ -64,56 +64,57 @@ export class NativePolicy {
   }
 
   streamsOf(camera: string): readonly StreamInfo[] {
-    return this.#streams.get(camera) ?? [];
+    return this.#cameras.get(camera)?.streams ?? [];
   }
 
-  setStreams(camera: string, streams: readonly StreamInfo[]): void {
-    this.#streams.set(camera, streams);
+  /** Records the streams of a camera. Other streams, or a new connection to the camera, may suit the hardware again. */
+  setCamera({ id, state, streams }: Pick<Camera, 'id' | 'state' | 'streams'>): void {
+    const before = this.#cameras.get(id);
+    this.#cameras.set(id, { state, streams });
     for (const { type } of nativeOf(streams)) if (type !== undefined) this.#ask(type);
+    const reconnected = state === 'live' && before?.state !== 'live';
+    if (before && (reconnected || !isSame(before.streams, streams))) this.retryHardware(id);
+  }
+
+  /** Allows hardware decoders again, because the camera plays another stream. */
+  retryHardware(camera: string): void {
+    // A camera that gets JPEG is tried again only after a while, so that it does not fail again and again.
+    if (!this.#failures.get(camera)?.given) this.#failures.delete(camera);
   }
 
   forget(camera: string): void {
-    this.#streams.delete(camera);
+    this.#cameras.delete(camera);
     this.#failures.get(camera)?.cancelRetry?.();
     this.#failures.delete(camera);
   }
 
-  /** The codecs of native video to subscribe the camera with, best first; none if it must be JPEG. */
-  codecsFor(camera: string): NativeCodec[] {
+  /** The codecs of native video to subscribe this stream of the camera with, best first; none if it must be JPEG. */
+  codecsFor(camera: string, choice: StreamChoice): NativeCodec[] {
     if (!this.#video || this.#failures.get(camera)?.given) return [];
-    const streams = this.streamsOf(camera);
-    if (streams.length > 0 && nativeOf(streams).length === 0) return [];
+    const stream = this.#stream(camera, choice);
+    if (stream && nativeOf([stream]).length === 0) return [];
     return TYPICAL.filter(([codec, typical]) => {
-      const known = streams.filter((stream) => stream.codec === codec);
-      return known.length > 0
-        ? known.every(({ type }) => this.#decodes(type ?? typical, typical))
-        : this.#decodes(typical, typical);
+      const type = stream?.codec === codec ? stream.type : undefined;
+      return this.#decodes(type ?? typical, typical);
     }).map(([codec]) => codec);
   }
 
-  /** Whether the browser decodes the main stream of the camera, as far as known. */
-  decodesMain(camera: string): boolean {
-    const main = this.streamsOf(camera).find(({ name }) => name === 'main');
-    if (!main) return true;
-    return TYPICAL.some(
-      ([codec, typical]) => main.codec === codec && this.#decodes(main.type ?? typical, typical),
-    );
+  /** Whether this stream of the camera is played as native video, as far as known. */
+  plays(camera: string, choice: StreamChoice): boolean {
+    const stream = this.#stream(camera, choice);
+    return this.codecsFor(camera, choice).some((codec) => !stream || codec === stream.codec);
   }
 
-  /** Why the camera is not played as native video. */
-  reason(camera: string): NotNative {
-    const streams = this.streamsOf(camera);
-    const native = nativeOf(streams);
-    const [first] = streams;
-    if (first && native.length === 0) return { cause: 'sends', codec: first.codec };
+  /** Why this stream of the camera is not played as native video. */
+  reason(camera: string, choice: StreamChoice): NotNative {
+    const stream = this.#stream(camera, choice);
+    if (stream && nativeOf([stream]).length === 0) return { cause: 'sends', codec: stream.codec };
     if (this.#none) return { cause: this.#none };
     const failure = this.#failures.get(camera)?.given;
     if (failure) return { cause: failure };
     for (const [codec, typical] of TYPICAL) {
-      const refused = native.find(
-        (stream) => stream.codec === codec && !this.#decodes(stream.type ?? typical, typical),
-      );
-      if (refused) return { cause: 'unsupported', codec, type: refused.type };
+      if (stream?.codec === codec && !this.#decodes(stream.type ?? typical, typical))
+        return { cause: 'unsupported', codec, type: stream.type };
     }
     return { cause: 'waiting' };
   }
@@ -156,6 +157,14 @@ export class NativePolicy {
     this.#changed();
   }
 
+  /** The stream that the hub sends for this choice, as far as known. A camera may have no substream. */
+  #stream(camera: string, choice: StreamChoice): StreamInfo | undefined {
+    const streams = this.streamsOf(camera);
+    const named = (name: StreamChoice): StreamInfo | undefined =>
+      streams.find((stream) => stream.name === name);
+    return choice === 'sub' ? (named('sub') ?? named('main')) : named('main');
+  }
+
   /** Whether the browser decodes this type. Until it has answered, the answer for the typical one is assumed. */
   #decodes(type: string, typical: string): boolean {
     return this.#answers.get(type) ?? this.#answers.get(typical) ?? false;
@@ -174,4 +183,11 @@ export class NativePolicy {
 
 function nativeOf(streams: readonly StreamInfo[]): StreamInfo[] {
   return streams.filter(({ codec }) => codec === 'h264' || codec === 'h265');
+}
+
+/** Whether a decoder for one is as good for the other. The frame rate, which the hub measures, does not matter. */
+function isSame(before: readonly StreamInfo[], after: readonly StreamInfo[]): boolean {
+  const formats = (streams: readonly StreamInfo[]): string =>
+    JSON.stringify(streams.map(({ name, codec, type, width, height }) => [name, codec, type, width, height]));
+  return formats(before) === formats(after);
 }

@@ -140,6 +140,45 @@ describe('playing', () => {
     expect(rig.returned).toBeGreaterThan(before + 8);
   });
 
+  test('a decoder that takes no more units is slow, also while it waits for the next key frame', () => {
+    rig.play(4);
+    rig.paint();
+    expect(rig.pictures()[0]?.isDecoderSlow).toBeUndefined();
+    rig.video.stuck = true;
+    for (let mark = 5; mark < 40; mark++) rig.delta(mark);
+    rig.paint();
+    rig.platform.advance(1_000);
+    expect(rig.pictures()[0]?.isDecoderSlow).toBeUndefined();
+    rig.platform.advance(250);
+    expect(rig.pictures()[0]?.isDecoderSlow).toBe(true);
+    rig.video.stuck = false;
+    rig.video.decoder.dequeue();
+    rig.delta(40);
+    rig.wait(10);
+    expect(rig.pictures()[0]?.isDecoderSlow).toBe(true);
+    rig.wait(6);
+    expect(rig.pictures()[0]?.isDecoderSlow).toBeUndefined();
+  });
+
+  test('a decoder that takes units late after a burst is not slow', async () => {
+    rig.play(4);
+    rig.video.stuck = true;
+    for (let mark = 5; mark < 40; mark++) rig.delta(mark);
+    rig.paint();
+    rig.platform.advance(1_000);
+    rig.video.decoder.dequeue();
+    await settle();
+    rig.wait(1);
+    expect(rig.pictures()[0]?.isDecoderSlow).toBeUndefined();
+  });
+
+  test('timestamps are positive, also if the second picture is earlier', () => {
+    const time = rig.platform.time * 1000;
+    rig.key(1, { captureTime: time });
+    rig.delta(2, { captureTime: time - 5_000_000 });
+    expect(rig.video.decoder.chunks.every(({ timestamp }) => timestamp >= 0)).toBe(true);
+  });
+
   test('a discontinuity or another type configures the decoder again', () => {
     rig.key(1);
     rig.key(2, { group: 2 });
@@ -246,6 +285,55 @@ describe('decoders that fail', () => {
     expect(rig.subscriptions.at(-1)?.codecs).toEqual(['h264', 'h265', 'jpeg']);
     rig.play(1, 5);
     expect(accelerations().at(-1)).toBe('no-preference');
+  });
+
+  test('a decoder that is silent while units wait is replaced, although the hub sends no more', () => {
+    rig.play(4);
+    rig.video.paused = true;
+    for (let mark = 5; mark < 11; mark++) rig.delta(mark);
+    rig.wait(3);
+    expect(rig.video.open).toEqual([]);
+    rig.play(1, 2);
+    expect(accelerations()).toEqual(['no-preference', 'prefer-software']);
+  });
+
+  describe('software is used only until', () => {
+    const camera = (streams: StreamInfo[], state = 'live'): void =>
+      rig.platform.socket.event({ type: 'camera', camera: { id: 'a', state, streams } });
+
+    beforeEach(() => {
+      rig.video.paused = true;
+      rig.key(1);
+      rig.video.decoder.fail();
+      rig.video.paused = false;
+      rig.play(3, 2);
+      expect(accelerations()).toEqual(['no-preference', 'prefer-software']);
+    });
+
+    const accelerationAfterKeyFrame = (): HardwareAcceleration | undefined => {
+      rig.key(1, { group: 3 });
+      expect(rig.video.open).toHaveLength(1);
+      return rig.video.decoder.configs.at(-1)?.hardwareAcceleration;
+    };
+
+    test('the camera sends another stream', () => {
+      camera([{ name: 'main', codec: 'h264', type: 'avc1.64001f', width: 1280, height: 720, fps: 12 }]);
+      expect(accelerationAfterKeyFrame(), 'another rate').toBe('prefer-software');
+      camera([{ name: 'main', codec: 'h264', type: 'avc1.640028', width: 1920, height: 1080 }]);
+      expect(accelerationAfterKeyFrame()).toBe('no-preference');
+    });
+
+    test('the camera has been connected again', () => {
+      camera(H264, 'stalled');
+      expect(accelerationAfterKeyFrame()).toBe('prefer-software');
+      camera(H264, 'live');
+      expect(accelerationAfterKeyFrame()).toBe('no-preference');
+    });
+
+    test('the page plays the other stream of the camera', () => {
+      rig.receive({ kind: 'watch', cameras: new Map([['a', { stream: 'main', native: true }]]) });
+      expect(accelerationAfterKeyFrame()).toBe('no-preference');
+    });
   });
 
   test('a decoder that outputs is not silent, however slow the camera is', () => {

@@ -110,6 +110,32 @@ test('a camera with a substream is subscribed only when the size of its picture 
   expect(rig.subscriptions.map(({ stream }) => stream)).toEqual(['main']);
 });
 
+test('a substream that the browser does not decode does not take native video from the main stream', async () => {
+  rig.video.supports = (type) => !type.startsWith('avc1.f4');
+  const sub = { name: 'sub', codec: 'h264', type: 'avc1.f40016', width: 320, height: 180 };
+  await rig.start({ a: [...H264, sub] });
+  rig.addSurface(160, 'a');
+  rig.watch('a');
+  expect(rig.subscriptions).toEqual([{ cameras: ['a'], codecs: ['h264', 'h265', 'jpeg'], stream: 'main' }]);
+  rig.key(1);
+  rig.paint();
+  expect(rig.pictures()).toMatchObject([{ codec: 'h264' }]);
+  // A page may insist on the substream.
+  rig.receive({ kind: 'watch', cameras: new Map([['a', { stream: 'sub', native: true }]]) });
+  expect(rig.subscriptions.at(-1)).toEqual({ cameras: ['a'], codecs: ['h265', 'jpeg'], stream: 'sub' });
+  expect(await reasonOf()).toEqual({ cause: 'unsupported', codec: 'h264', type: 'avc1.f40016' });
+});
+
+test('a main stream that the browser does not decode does not take native video from the substream', async () => {
+  rig.video.supports = (type) => !type.startsWith('avc1.f4');
+  const main = { name: 'main', codec: 'h264', type: 'avc1.f4001f', width: 1280, height: 720 };
+  const sub = { name: 'sub', codec: 'h264', type: 'avc1.64000d', width: 320, height: 180 };
+  await rig.start({ a: [main, sub] });
+  rig.addSurface(1280, 'a');
+  rig.watch('a');
+  expect(rig.subscriptions).toEqual([{ cameras: ['a'], codecs: ['h264', 'h265', 'jpeg'], stream: 'sub' }]);
+});
+
 test('the main stream for a picture larger than the substream, without discarding the old picture', async () => {
   const streams: StreamInfo[] = [...H264, { name: 'sub', codec: 'h264', width: 640, height: 360 }];
   await rig.start({ a: streams });

@@ -136,7 +136,7 @@ export class Painter {
   }
 
   #setStreams(cameras: readonly Camera[]): void {
-    for (const { id, streams } of cameras) this.#policy.setStreams(id, streams);
+    for (const camera of cameras) this.#policy.setCamera(camera);
     this.#subscribe();
   }
 
@@ -163,12 +163,15 @@ export class Painter {
     let decoders = 0;
     for (const [camera, watch] of this.#watched) {
       if (this.#frozen.has(camera)) continue;
-      let codecs = watch.native ? this.#policy.codecsFor(camera) : [];
+      const native = watch.native && decoders < this.#maxDecoders;
+      const stream = this.#streamOf(camera, watch, native);
+      if (!stream) continue;
+      const codecs = native ? this.#policy.codecsFor(camera, stream) : [];
       if (codecs.length > 0) decoders += 1;
-      if (decoders > this.#maxDecoders) codecs = [];
-      if (codecs.length === 0) this.#slots.get(camera)?.stopVideo();
-      const stream = this.#streamOf(camera, watch, codecs.length > 0);
-      if (stream) subscribed.set(camera, { stream, codecs });
+      else this.#slots.get(camera)?.stopVideo();
+      const before = this.#subscribed.get(camera)?.stream;
+      if (before && before !== stream) this.#policy.retryHardware(camera);
+      subscribed.set(camera, { stream, codecs });
     }
     this.#subscribed = subscribed;
     this.#connection?.setWanted(subscribed);
@@ -180,13 +183,15 @@ export class Painter {
 
   /**
    * The stream to subscribe, or `undefined` while the size of the picture decides and is not known. JPEG of the main stream
-   * costs the hub a second transcode, so the size decides only for native video.
+   * costs the hub a second transcode, so the size decides only if the browser decodes both streams.
    */
   #streamOf(camera: string, { stream }: Watch, native: boolean): StreamChoice | undefined {
     if (stream !== 'auto') return stream;
+    if (!native || !this.#policy.plays(camera, 'main')) return 'sub';
+    if (!this.#policy.plays(camera, 'sub')) return 'main';
     const before = this.#subscribed.get(camera)?.stream;
     const streams = this.#policy.streamsOf(camera);
-    if (!native || !hasSubstream(streams) || !this.#policy.decodesMain(camera)) return 'sub';
+    if (!hasSubstream(streams)) return 'sub';
     const shown = this.#slots.get(camera)?.shown;
     const width = this.#surfaces.widthOf(camera, shown && shown.width / shown.height);
     return width > 0 ? chooseStream(streams, width, before) : before;
@@ -274,6 +279,7 @@ export class Painter {
         width,
         height,
         codec,
+        ...(slot.isDecoderSlow && { isDecoderSlow: true }),
         ...(codec === 'jpeg' && { notNative: this.#notNative(camera) }),
       });
     }
@@ -288,10 +294,12 @@ export class Painter {
 
   #notNative(camera: string): NotNative {
     if (this.#watched.get(camera)?.native === false) return { cause: 'chosen' };
-    const isExcess = this.#subscribed.has(camera) && !this.#isNative(camera);
-    if (isExcess && this.#policy.codecsFor(camera).length > 0)
+    const subscription = this.#subscribed.get(camera);
+    const stream = subscription?.stream ?? 'sub';
+    const isExcess = subscription?.codecs.length === 0;
+    if (isExcess && this.#policy.plays(camera, stream))
       return { cause: 'too-many', limit: this.#maxDecoders };
-    return this.#policy.reason(camera);
+    return this.#policy.reason(camera, stream);
   }
 }
 

@@ -53,6 +53,11 @@ export class Slot {
     return this.#shown;
   }
 
+  /** Whether the video decoder has lately been too slow for the camera. */
+  get isDecoderSlow(): boolean {
+    return this.#decoder?.isSlow ?? false;
+  }
+
   /** Takes a frame. `native` is whether the camera is subscribed with native video. */
   receive(frame: Frame, native: boolean): void {
     if (isNative(frame.codec) && native) this.#decodeNative(frame);
@@ -115,7 +120,7 @@ export class Slot {
   }
 
   #createDecoder(video: VideoPlatform): NativeDecoder {
-    const acceleration = this.#host.accelerationOf(this.#camera);
+    const acceleration = (): HardwareAcceleration => this.#host.accelerationOf(this.#camera);
     const decoder = new NativeDecoder(video, this.#host.platform, acceleration, {
       picture: (image, time) => {
         // The display size is in square pixels.

@@ -63,6 +63,12 @@ describe('tileStatus', () => {
     expect(tileStatus(observed({ lagging: true }))).toMatchObject({ label: 'Slow network', headline: '' });
   });
 
+  test('a device that decodes too slowly is not called a slow network', () => {
+    const slow = observed({ lagging: true, picture: { ...picture, isDecoderSlow: true } });
+    expect(tileStatus(slow)).toMatchObject({ tone: 'stalled', label: 'Slow device', headline: '' });
+    expect(tileStatus({ ...slow, lagging: false })).toMatchObject({ label: 'Live' });
+  });
+
   test('an old picture is stale and labelled as such', () => {
     expect(tileStatus(observed({ age: 4_000 }))).toMatchObject({
       tone: 'stale',

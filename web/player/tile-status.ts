@@ -118,7 +118,10 @@ export function tileStatus(observed: Observed): TileStatus {
     return { ...base, tone: 'stale', icon: 'stale', label };
   }
   if (state === 'starting') return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting' };
-  if (observed.lagging) return { ...base, tone: 'stalled', icon: 'stalled', label: 'Slow network' };
+  if (observed.lagging) {
+    const label = picture.isDecoderSlow ? 'Slow device' : 'Slow network';
+    return { ...base, tone: 'stalled', icon: 'stalled', label };
+  }
   return { ...base, tone: 'live', icon: 'live', label: 'Live' };
 }
 

@@ -235,7 +235,7 @@ export class MediaPlayer {
 
   #watchPictures(): void {
     const { video } = this;
-    if ('requestVideoFrameCallback' in video) {
+    if (typeof video.requestVideoFrameCallback === 'function') {
       const next = (): void => {
         if (this.#stopped) return;
         video.requestVideoFrameCallback((_, { mediaTime }) => {

@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import type { SampleTimes } from './fragmented-mp4.ts';
+import { MediaTimeline } from './media-timeline.ts';
+
+const NOON = 1_790_000_000_000_000;
+const INTERVAL = 40_000;
+
+/** Times of units with these capture times in intervals after noon. The first is a key frame. */
+function play(timeline: MediaTimeline, captures: readonly number[]): SampleTimes[] {
+  return captures.map((at, index) => timeline.next(NOON + at * INTERVAL, index === 0));
+}
+
+const count = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index);
+
+/** The steps between presentation times, in intervals. */
+const steps = (times: readonly SampleTimes[]): number[] =>
+  times.slice(1).map(({ presentationTime }, index) => {
+    const before = times[index]?.presentationTime ?? 0;
+    return Math.round(((presentationTime - before) / INTERVAL) * 10) / 10;
+  });
+
+/** What browsers need: decoding times rise, and by no more than twice the duration of the unit before. */
+function expectDecodable(times: readonly SampleTimes[]): void {
+  times.slice(1).forEach(({ decodeTime }, index) => {
+    const before = times[index];
+    if (!before) return;
+    expect(decodeTime).toBeGreaterThan(before.decodeTime);
+    expect(decodeTime - before.decodeTime).toBeLessThanOrEqual(2 * before.duration);
+  });
+}
+
+test('pictures are as far apart as they were captured', () => {
+  const times = play(new MediaTimeline(), [...count(0, 20), 20.5, 21.2, 22]);
+  expect(steps(times).slice(-3)).toEqual([1.5, 0.7, 0.8]);
+  expectDecodable(times);
+  for (const { decodeTime, presentationTime } of times)
+    expect(decodeTime).toBeLessThanOrEqual(presentationTime);
+});
+
+test('a picture stays until the next one, also if that is late', () => {
+  const times = play(new MediaTimeline(), count(0, 40));
+  for (const { duration } of times) expect(duration).toBeGreaterThanOrEqual(2 * INTERVAL);
+});
+
+test('pictures that are shown in another order than decoded keep their times', () => {
+  const timeline = new MediaTimeline();
+  const captures = count(0, 20).flatMap((group) => [0, -2, -1].map((at) => 3 * group + 3 + at));
+  const times = play(timeline, [0, ...captures]);
+  const shown = times.map(({ presentationTime }) => presentationTime).sort((a, b) => a - b);
+  expect(shown.slice(1).map((at, index) => at - (shown[index] ?? 0))).toEqual(
+    Array.from({ length: 60 }, () => INTERVAL),
+  );
+  expectDecodable(times);
+});
+
+test('pictures before a later one can be shown only when they have come', () => {
+  const timeline = new MediaTimeline();
+  const times = play(timeline, [0, 3, 1, 2, 6, 4, 5, 9]);
+  const newest = Math.max(...times.map(({ presentationTime }) => presentationTime));
+  expect(newest - timeline.edge).toBeGreaterThan(1.9 * INTERVAL);
+  expect(newest - timeline.edge).toBeLessThanOrEqual(2 * INTERVAL);
+});
+
+describe('there is no hole', () => {
+  test.each([
+    ['after units were skipped', 100],
+    ['after the clock was set forward', 90_000],
+    ['after the clock was set back', -90_000],
+  ])('%s', (_, jump) => {
+    const timeline = new MediaTimeline();
+    const times = play(timeline, [...count(0, 20), ...count(20 + jump, 30 + jump)]);
+    expect(steps(times).slice(-11)).toEqual(Array.from({ length: 11 }, () => 1));
+    expectDecodable(times);
+    expect(timeline.captureTime(times.at(-1)?.presentationTime ?? 0)).toBe(NOON + (29 + jump) * INTERVAL);
+  });
+
+  test('with a camera that sends a picture every 5 s', () => {
+    const timeline = new MediaTimeline();
+    const times = play(
+      timeline,
+      count(0, 30).map((at) => at * 125),
+    );
+    times.slice(1).forEach(({ presentationTime }, index) => {
+      const before = times[index];
+      expect(presentationTime).toBeLessThanOrEqual((before?.presentationTime ?? 0) + (before?.duration ?? 0));
+    });
+    expectDecodable(times);
+  });
+});
+
+test('a key frame is shown after everything before it', () => {
+  const timeline = new MediaTimeline();
+  const times = play(timeline, count(0, 20));
+  // Another stream of the camera, whose clock is behind.
+  const key = timeline.next(NOON + 17 * INTERVAL, true);
+  expect(key.presentationTime).toBeGreaterThan(times.at(-1)?.presentationTime ?? 0);
+  expect(timeline.captureTime(key.presentationTime)).toBe(NOON + 17 * INTERVAL);
+});
+
+test('the capture time of a picture is that of the last unit that is not later', () => {
+  const timeline = new MediaTimeline();
+  const [, second] = play(timeline, [0, 3, 1, 2]);
+  const at = second?.presentationTime ?? 0;
+  expect(timeline.captureTime(at)).toBe(NOON + 3 * INTERVAL);
+  expect(timeline.captureTime(at - INTERVAL / 2)).toBe(NOON + 2 * INTERVAL);
+  // Browsers round.
+  expect(timeline.captureTime(at - 1)).toBe(NOON + 3 * INTERVAL);
+  expect(new MediaTimeline().captureTime(at)).toBeUndefined();
+});

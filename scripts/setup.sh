@@ -35,6 +35,10 @@ run) ;;
 test)
     need_command ffprobe ffmpeg
     need_command chromium chromium
+    need_command firefox-esr firefox-esr
+    # WebKitGTK has no mode without a screen.
+    need_command WebKitWebDriver webkit2gtk-driver
+    need_command Xvfb xvfb
     need_command curl curl
     need_command nc netcat-openbsd
     need_command openssl openssl

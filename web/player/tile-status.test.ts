@@ -69,6 +69,12 @@ describe('tileStatus', () => {
     expect(tileStatus({ ...slow, lagging: false })).toMatchObject({ label: 'Live' });
   });
 
+  test('an old picture of a viewer that is too slow is stale, with the cause', () => {
+    const late = observed({ lagging: true, age: 4_000 });
+    expect(tileStatus(late)).toMatchObject({ tone: 'stale', label: 'Slow network', stale: true });
+    expect(tileStatus({ ...late, link: 'reconnecting' })).toMatchObject({ label: 'No connection' });
+  });
+
   test('an old picture is stale and labelled as such', () => {
     expect(tileStatus(observed({ age: 4_000 }))).toMatchObject({
       tone: 'stale',

@@ -113,15 +113,13 @@ export function tileStatus(observed: Observed): TileStatus {
     if (observed.link === 'open' && state === 'idle') return waiting('Waiting', 'Waiting for pictures');
     return waiting('Starting');
   }
+  const slow = picture.isDecoderSlow ? 'Slow device' : 'Slow network';
   if (stale) {
-    const label = observed.link === 'open' ? 'Stale' : 'No connection';
+    const label = observed.link !== 'open' ? 'No connection' : observed.lagging ? slow : 'Stale';
     return { ...base, tone: 'stale', icon: 'stale', label };
   }
   if (state === 'starting') return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting' };
-  if (observed.lagging) {
-    const label = picture.isDecoderSlow ? 'Slow device' : 'Slow network';
-    return { ...base, tone: 'stalled', icon: 'stalled', label };
-  }
+  if (observed.lagging) return { ...base, tone: 'stalled', icon: 'stalled', label: slow };
   return { ...base, tone: 'live', icon: 'live', label: 'Live' };
 }
 

@@ -1,0 +1,183 @@
+// Starts Firefox and WebKitGTK, which Playwright drives only in versions of its own. Both speak WebDriver: Firefox over
+// a socket (Marionette), WebKitGTK over HTTP.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './browser.ts';
+
+const FIREFOX = process.env['FIREFOX'] ?? 'firefox-esr';
+const WEBKIT = process.env['WEBKIT_WEBDRIVER'] ?? 'WebKitWebDriver';
+const START_TIMEOUT = 40_000;
+const CAPABILITIES = { capabilities: { alwaysMatch: { acceptInsecureCerts: true } } };
+
+export interface WebDriverBrowser {
+  readonly version: string;
+  open(url: string): Promise<void>;
+  /** Runs the body of an async function in the page, with `args` as its arguments. Returns its result. */
+  run(body: string, ...args: unknown[]): Promise<unknown>;
+  /** A PNG. */
+  screenshot(): Promise<Buffer>;
+  close(): Promise<void>;
+}
+
+/** A script for WebDriver, whose last argument is the callback for the result. */
+const asScript = (body: string): string =>
+  `const done = arguments[arguments.length - 1];
+  (async (...args) => {${body}})(...[...arguments].slice(0, -1)).then(done, (error) => done({ error: String(error) }));`;
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  // The negative number is the group, which includes the processes of the pages.
+  process.kill(-(child.pid ?? 0), 'SIGKILL');
+  await ended;
+}
+
+export async function startFirefox(): Promise<WebDriverBrowser> {
+  const profile = await mkdtemp(join(tmpdir(), 'ocelli-firefox-'));
+  const settings = {
+    'marionette.port': 0,
+    'app.update.disabledForTesting': true,
+    'browser.startup.page': 0,
+    'services.settings.server': 'data:,',
+    'network.captive-portal-service.enabled': false,
+    'network.connectivity-service.enabled': false,
+    'datareporting.policy.dataSubmissionEnabled': false,
+  };
+  const lines = Object.entries(settings).map(
+    ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
+  );
+  await writeFile(join(profile, 'user.js'), lines.join(''));
+  const child = spawn(FIREFOX, ['--headless', '--no-remote', '--marionette', '--profile', profile], {
+    detached: true,
+    stdio: 'ignore',
+    env: { ...process.env, HOME: profile },
+  });
+  const close = async (): Promise<void> => {
+    await end(child);
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    const portFile = join(profile, 'MarionetteActivePort');
+    await until('Firefox listens', () => existsSync(portFile), Boolean, START_TIMEOUT);
+    const command = marionette(Number(await readFile(portFile, 'utf8')));
+    const session = (await command('NewSession', CAPABILITIES)) as {
+      capabilities: { browserVersion: string };
+    };
+    const valueOf = async (name: string, parameters: object): Promise<unknown> =>
+      ((await command(name, parameters)) as { value: unknown }).value;
+    return {
+      version: session.capabilities.browserVersion,
+      open: async (url) => {
+        await command('Navigate', { url });
+      },
+      run: (body, ...args) => valueOf('ExecuteAsyncScript', { script: asScript(body), args }),
+      screenshot: async () => Buffer.from(String(await valueOf('TakeScreenshot', { full: false })), 'base64'),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Connects to Firefox. A message is its length, a colon and JSON. */
+function marionette(port: number): (name: string, parameters: object) => Promise<unknown> {
+  const socket = connect(port, '127.0.0.1');
+  const pending = new Map<number, (error: unknown, result: unknown) => void>();
+  let received: Buffer = Buffer.alloc(0);
+  let number = 0;
+  socket.on('error', (error) => pending.forEach((settle) => settle(error, undefined)));
+  socket.on('data', (data: Buffer) => {
+    received = Buffer.concat([received, data]);
+    for (;;) {
+      const colon = received.indexOf(':');
+      const length = Number(received.subarray(0, Math.max(0, colon)).toString());
+      if (colon < 0 || received.length < colon + 1 + length) return;
+      const message: unknown = JSON.parse(received.subarray(colon + 1, colon + 1 + length).toString());
+      received = received.subarray(colon + 1 + length);
+      // The first message, which describes the browser, is an object.
+      if (!Array.isArray(message)) continue;
+      const [, id, error, result] = message as [number, number, unknown, unknown];
+      pending.get(id)?.(error, result);
+      pending.delete(id);
+    }
+  });
+  return (name, parameters) =>
+    new Promise((resolve, reject) => {
+      number += 1;
+      pending.set(number, (error, result) => {
+        if (error) reject(new Error(`${name}: ${JSON.stringify(error).slice(0, 300)}`));
+        else resolve(result);
+      });
+      const text = JSON.stringify([0, number, `WebDriver:${name}`, parameters]);
+      socket.write(`${Buffer.byteLength(text)}:${text}`);
+    });
+}
+
+export async function startWebKit(): Promise<WebDriverBrowser> {
+  const home = await mkdtemp(join(tmpdir(), 'ocelli-webkit-'));
+  const screen = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x900x24', '-nolisten', 'tcp'], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  });
+  const display = await new Promise<string>((resolve, reject) => {
+    screen.stdio[3]?.once('data', (data: Buffer) => resolve(`:${data.toString().trim()}`));
+    screen.once('error', reject);
+    screen.once('exit', () => reject(new Error('Xvfb did not start')));
+  });
+  const port = await freePort();
+  const driver = spawn(WEBKIT, [`--port=${port}`], {
+    detached: true,
+    stdio: 'ignore',
+    env: { ...process.env, HOME: home, DISPLAY: display, GDK_BACKEND: 'x11' },
+  });
+  const close = async (): Promise<void> => {
+    await end(driver);
+    await end(screen);
+    await rm(home, { recursive: true, force: true, maxRetries: 5 });
+  };
+  const call = async (method: string, path: string, body?: object): Promise<unknown> => {
+    const address = `http://127.0.0.1:${port}${path}`;
+    const response = await fetch(address, { method, ...(body && { body: JSON.stringify(body) }) });
+    const { value } = (await response.json()) as { value: unknown };
+    if (!response.ok) throw new Error(`${path}: ${JSON.stringify(value).slice(0, 300)}`);
+    return value;
+  };
+  try {
+    const status = (): Promise<unknown> => call('GET', '/status').catch(() => undefined);
+    await until('WebKit listens', status, (value) => value !== undefined, START_TIMEOUT);
+    const session = (await call('POST', '/session', CAPABILITIES)) as {
+      sessionId: string;
+      capabilities: { browserVersion: string };
+    };
+    const base = `/session/${session.sessionId}`;
+    return {
+      version: session.capabilities.browserVersion,
+      open: async (url) => {
+        await call('POST', `${base}/url`, { url });
+      },
+      run: (body, ...args) => call('POST', `${base}/execute/async`, { script: asScript(body), args }),
+      screenshot: async () => Buffer.from(String(await call('GET', `${base}/screenshot`)), 'base64'),
+      close: async () => {
+        // The browser is a process of its own.
+        await call('DELETE', base).catch(() => undefined);
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

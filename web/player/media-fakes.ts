@@ -11,11 +11,12 @@ class FakeBuffer {
   readonly types: string[] = [];
   /** Whether the next append finds the buffer full. */
   isFull = false;
-  end = 0;
+  /** Where the buffer ends; s. */
+  end = Infinity;
   #listener: Listener | undefined;
 
-  get buffered(): Pick<TimeRanges, 'length'> {
-    return { length: this.appended.length > 0 ? 1 : 0 };
+  get buffered(): Pick<TimeRanges, 'length' | 'end'> {
+    return { length: this.appended.length > 0 ? 1 : 0, end: () => this.end };
   }
 
   addEventListener(_: string, listener: Listener): void {

@@ -158,6 +158,24 @@ test('plays faster when it is behind, and jumps when it is far behind', () => {
   expect(media.video.currentTime).toBeGreaterThan(10.6);
 });
 
+test('does not jump to what the browser has discarded, and not again at once', () => {
+  media.source.open();
+  play(20);
+  media.buffer.end = 10.5;
+  media.video.currentTime = 9;
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBeLessThan(10.5);
+  media.video.currentTime = 9;
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBe(9);
+  platform.advance(1_000);
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBeGreaterThan(10);
+});
+
 test('keeps more distance after it ran out of pictures, for some time', () => {
   media.source.open();
   play(20);

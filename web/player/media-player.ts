@@ -5,7 +5,7 @@ import type { MediaFailure, MediaUnit } from './media-messages.ts';
 import { containerType, type MediaBrowser } from './media-browser.ts';
 import { MediaTimeline } from './media-timeline.ts';
 import { fragment, initSegment, join } from './fragmented-mp4.ts';
-import { hasPicture, sampleUnits, splitUnits } from './parameter-sets.ts';
+import { hasPicture, isClosedKey, sampleUnits, splitUnits } from './parameter-sets.ts';
 import { MAX_TARGET, MIN_TARGET, steer } from './playback-rate.ts';
 
 export interface MediaPlayerEvents {
@@ -33,6 +33,8 @@ const MICRO = 1_000_000;
 /** After playback ran out of pictures it stays further behind them, for some time; s and ms. */
 const TARGET_STEP = 0.03;
 const CALM = 10_000;
+/** A jump takes time, in ms, so the next one waits. */
+const JUMP_INTERVAL = 700;
 const STEP_INTERVAL = 1_000;
 
 export class MediaPlayer {
@@ -58,6 +60,7 @@ export class MediaPlayer {
   #worked = false;
   #target = MIN_TARGET;
   #targetChangedAt = 0;
+  #jumpedAt = 0;
   #unitsSincePicture = 0;
   #silentSince = 0;
   #checkedAt = 0;
@@ -102,7 +105,11 @@ export class MediaPlayer {
       this.#events.taken();
       return;
     }
-    const times = this.#timeline.next(captureTime, isKey);
+    const times = this.#timeline.next(captureTime, isKey, isKey && isClosedKey(codec, sample));
+    if (!times) {
+      this.#events.taken();
+      return;
+    }
     if (isKey) this.#keys.push(times.presentationTime / MICRO);
     this.#sequence += 1;
     const bytes = fragment(this.#sequence, times, isKey, sample);
@@ -208,14 +215,20 @@ export class MediaPlayer {
     const now = this.#platform.now();
     if (now - this.#targetChangedAt > CALM) this.#setTarget(this.#target - TARGET_STEP);
     const steering = steer(this.#edge - video.currentTime, this.#target, video.playbackRate);
-    if (steering === 'jump') this.#jump();
-    else if (steering.rate !== video.playbackRate) video.playbackRate = steering.rate;
+    if (steering === 'jump') {
+      if (now - this.#jumpedAt > JUMP_INTERVAL) this.#jump();
+    } else if (steering.rate !== video.playbackRate) video.playbackRate = steering.rate;
   }
 
   #jump(): void {
     const [first = 0] = this.#keys;
-    this.video.currentTime = Math.max(first, this.#edge - this.#target);
-    this.video.playbackRate = 1;
+    const { video } = this;
+    const { buffered } = this.#buffer ?? video;
+    // The browser may have discarded what is newer.
+    const end = Math.min(this.#edge, buffered.end(buffered.length - 1));
+    video.currentTime = Math.max(first, end - this.#target);
+    video.playbackRate = 1;
+    this.#jumpedAt = this.#platform.now();
   }
 
   get #edge(): number {

@@ -7,7 +7,7 @@ const INTERVAL = 40_000;
 
 /** Times of units with these capture times in intervals after noon. The first is a key frame. */
 function play(timeline: MediaTimeline, captures: readonly number[]): SampleTimes[] {
-  return captures.map((at, index) => timeline.next(NOON + at * INTERVAL, index === 0));
+  return captures.flatMap((at, index) => timeline.next(NOON + at * INTERVAL, index === 0) ?? []);
 }
 
 const count = (from: number, to: number): number[] =>
@@ -94,8 +94,8 @@ test('a key frame is shown after everything before it', () => {
   const times = play(timeline, count(0, 20));
   // Another stream of the camera, whose clock is behind.
   const key = timeline.next(NOON + 17 * INTERVAL, true);
-  expect(key.presentationTime).toBeGreaterThan(times.at(-1)?.presentationTime ?? 0);
-  expect(timeline.captureTime(key.presentationTime)).toBe(NOON + 17 * INTERVAL);
+  expect(key?.presentationTime).toBeGreaterThan(times.at(-1)?.presentationTime ?? 0);
+  expect(timeline.captureTime(key?.presentationTime ?? 0)).toBe(NOON + 17 * INTERVAL);
 });
 
 test('the capture time of a picture is that of the last unit that is not later', () => {
@@ -107,4 +107,24 @@ test('the capture time of a picture is that of the last unit that is not later',
   // Browsers round.
   expect(timeline.captureTime(at - 1)).toBe(NOON + 3 * INTERVAL);
   expect(new MediaTimeline().captureTime(at)).toBeUndefined();
+});
+
+test('no picture is shown before a closed key frame, whose time may be too late', () => {
+  const times = play(new MediaTimeline(), [5, 5.1, 3, 4, 8, 6, 7, 11, 9, 10, 14]);
+  expect(times).toHaveLength(11);
+  const [first, ...others] = times.map(({ presentationTime }) => presentationTime);
+  expect(Math.min(...others)).toBeGreaterThan(first ?? 0);
+  expect(steps(times).slice(-4)).toEqual([4, -2, 1, 4]);
+  expectDecodable(times);
+});
+
+test('pictures before an open key frame are skipped at the start, and shown later', () => {
+  const timeline = new MediaTimeline();
+  const open = (at: number, isKey = false): number | undefined =>
+    timeline.next(NOON + at * INTERVAL, isKey, false)?.presentationTime;
+  expect(open(3, true)).toBeDefined();
+  expect([open(1), open(2)]).toEqual([undefined, undefined]);
+  expect(open(6)).toBeDefined();
+  const key = open(9, true) ?? 0;
+  expect((open(7) ?? 0) - key).toBeCloseTo(-2 * INTERVAL);
 });

@@ -8,6 +8,8 @@ const START = 10_000_000;
 const AHEAD = 1_000_000;
 /** The smallest step of the decoding time. */
 const MIN_STEP = 1_000;
+/** The largest step, in intervals. */
+const DECODE_INTERVALS = 1.5;
 /** The interval between two pictures until it is measured. */
 const DEFAULT_INTERVAL = 100_000;
 /** The number of units after which the interval counts as measured. */
@@ -38,6 +40,11 @@ export class MediaTimeline {
   /** The latest presentation time so far. */
   #newest = 0;
   #decodeTime = 0;
+  /** No picture is shown earlier: the time of the newest key frame that allows none, or of the first one. */
+  #floor = 0;
+  #isFloorClosed = false;
+  /** The declared duration of the last unit. */
+  #declared = 0;
   #interval = DEFAULT_INTERVAL;
   #units = 0;
   #isReordered = false;
@@ -50,8 +57,11 @@ export class MediaTimeline {
     return this.#newest - this.#stepBack;
   }
 
-  /** Returns the times of the next unit. A key frame is shown after everything before it. */
-  next(captureTime: number, isKey: boolean): SampleTimes {
+  /**
+   * Returns the times of the next unit; `undefined` if it belongs to pictures before the first. A key frame is shown
+   * after everything before it, and a closed one before everything after it.
+   */
+  next(captureTime: number, isKey: boolean, isClosed = isKey): SampleTimes | undefined {
     const isFirst = this.#offset === undefined;
     let offset = this.#offset ?? captureTime - START;
     let presentationTime = captureTime - offset;
@@ -70,12 +80,22 @@ export class MediaTimeline {
       this.#stepBack = Math.max(stepBack, this.#stepBack * STEP_BACK_DECAY);
       this.#measure(Math.max(0, presentationTime - this.#newest));
     }
+    if (isFirst || (isKey && isClosed)) {
+      this.#floor = presentationTime;
+      this.#isFloorClosed = isClosed;
+    } else if (presentationTime <= this.#floor) {
+      if (!this.#isFloorClosed) return undefined;
+      // The key frame was given too late a time.
+      presentationTime = this.#floor + MIN_STEP;
+      offset = captureTime - presentationTime;
+    }
     this.#offset = offset;
     const decodeTime = this.#nextDecodeTime(presentationTime, isFirst);
     this.#newest = Math.max(this.#newest, presentationTime);
     this.#known.push({ presentationTime, captureTime });
     if (this.#known.length > MAX_KNOWN) this.#known.shift();
-    return { decodeTime, presentationTime, duration: Math.round(this.#duration) };
+    this.#declared = Math.round(this.#duration);
+    return { decodeTime, presentationTime, duration: this.#declared };
   }
 
   /** The capture time of the picture at a media time: that of the last one which is not later. */
@@ -100,8 +120,8 @@ export class MediaTimeline {
     const wanted = presentationTime - AHEAD;
     if (isFirst) this.#decodeTime = wanted;
     else {
-      const least = this.#decodeTime + MIN_STEP;
-      this.#decodeTime = Math.max(least, Math.min(wanted, this.#decodeTime + Math.round(this.#duration)));
+      const step = Math.min(this.#declared, Math.round(this.#interval * DECODE_INTERVALS));
+      this.#decodeTime += Math.max(MIN_STEP, Math.min(wanted - this.#decodeTime, step));
     }
     return this.#decodeTime;
   }

@@ -12,10 +12,12 @@ export interface PictureFormat {
   readonly chromaDepth: number;
 }
 
-const H264_SLICE_TYPES = 5;
+const H264_IDR = 5;
 const H264_SPS = 7;
 const H264_PPS = 8;
 const H264_DELIMITER = 9;
+/** The types of key frames that no later picture is shown before. */
+const H265_IDR: readonly number[] = [19, 20];
 const H265_VPS = 32;
 const H265_SPS = 33;
 const H265_PPS = 34;
@@ -90,8 +92,14 @@ export function sampleUnits(
 export function hasPicture(codec: number, nals: readonly Uint8Array[]): boolean {
   return nals.some((nal) => {
     const type = typeOf(codec, nal);
-    return codec === CODEC_H264 ? type > 0 && type <= H264_SLICE_TYPES : type < H265_VPS;
+    return codec === CODEC_H264 ? type > 0 && type <= H264_IDR : type < H265_VPS;
   });
+}
+
+/** Whether NAL units are a key frame that no later picture is shown before. */
+export function isClosedKey(codec: number, nals: readonly Uint8Array[]): boolean {
+  const types = codec === CODEC_H264 ? [H264_IDR] : H265_IDR;
+  return nals.some((nal) => types.includes(typeOf(codec, nal)));
 }
 
 /** Reads a sequence parameter set; `undefined` if it is damaged. */

@@ -4,7 +4,7 @@
 # code, because the binary embeds web/dist.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build web test test-rust test-web test-api test-e2e bench bench-tab fuzz attack soak lint fmt setup setup-test clean
+.PHONY: help run build web test test-full test-rust test-web test-api test-e2e bench bench-tab fuzz attack soak lint fmt setup setup-test clean
 
 # ARGS reaches the scripts through the environment, never through a command
 # line that make would print or a shell would parse again: camera addresses
@@ -30,6 +30,9 @@ web: ## build the web client, web/dist
 
 test: ## all checks: formatting, lints, Rust tests, TypeScript checks, unit tests, browser tests
 	@scripts/test.sh
+
+test-full: ## all checks, and the tests that take minutes
+	@scripts/test.sh full
 
 test-rust: ## only the Rust tests (ARGS goes to cargo test)
 	@scripts/test.sh rust

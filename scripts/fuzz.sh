@@ -15,7 +15,7 @@ esac
 
 targets=("${args[@]}")
 if [ ${#targets[@]} -eq 0 ]; then
-    targets=(annexb children config format http ingest jpeg multipart parameter_set rtp rtsp telemetry wall browser)
+    targets=(annexb children config format http ingest jpeg mpegts multipart parameter_set rtp rtsp telemetry wall browser)
 fi
 
 command -v c++ >/dev/null || scripts/setup.sh test

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs all tests or one part of them: `test.sh [all|rust|web|api|e2e]`. Prints a
-# heading and the time of each part; stops at the first failure.
+# Runs all tests or one part of them: `test.sh [all|full|rust|web|api|e2e]`. `full` is `all`
+# and the browser tests that take minutes. Prints a heading and the time of each part; stops
+# at the first failure.
 #
 # The browser tests use the binary that `cargo test` has just built, so the tree is
 # compiled only twice: once for clippy, which only checks, and once for the tests.
@@ -8,6 +9,11 @@
 . "$(dirname "$0")/common.sh"
 
 what=${1:-all}
+with_long_tests=false
+if [ "$what" = full ]; then
+    what=all
+    with_long_tests=true
+fi
 times=()
 log=$(mktemp)
 current=
@@ -59,8 +65,19 @@ in_web() { (cd web && "$@"); }
 
 rust_tests() {
     split_args
+    # All targets in one build, also the benchmark for the part about the cost of a frame: built
+    # separately, it would compile its libraries again, with fewer features.
+    [ "$what" != all ] || cargo build --workspace --all-targets --locked
+    # Most tests wait for events and deadlines, so twice as many as there are processors run at
+    # a time.
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
     # ARGS is for cargo only, not for the tests and their child processes.
     env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
+}
+
+# Tests that take minutes, or need a program that must be compiled first.
+long_rust_tests() {
+    env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast -- --ignored
 }
 
 # Sets OCELLI_BIN to the binary that the Rust tests have built. Building it separately
@@ -82,11 +99,15 @@ e2e() {
     in_web npm run e2e
 }
 
+long_e2e() {
+    binary
+    in_web npm run e2e:full
+}
+
 # The cost of a frame as a multiple of the bare loop, for the tested binary. It detects
 # a hub that copies or queues, even on a busy machine. `make bench` measures the speed.
 ratios() {
     binary
-    cargo build --locked -p ocelli-bench
     "${OCELLI_BIN%/*}/ocelli-bench" --short --hub "$OCELLI_BIN"
 }
 
@@ -109,7 +130,7 @@ part "packages for the tests" scripts/setup.sh test
 
 case $what in
 all | rust | web | api | e2e) ;;
-*) fail "usage: $0 [all|rust|web|api|e2e]" ;;
+*) fail "usage: $0 [all|full|rust|web|api|e2e]" ;;
 esac
 
 if [ "$what" = all ]; then
@@ -129,7 +150,6 @@ if [ "$what" = all ]; then
     part "Rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
-    part "websocat" install_websocat
     part "Rust tests" rust_tests
 fi
 if [ "$what" = all ] || [ "$what" = api ]; then
@@ -137,6 +157,11 @@ if [ "$what" = all ] || [ "$what" = api ]; then
 fi
 if [ "$what" = all ] || [ "$what" = e2e ]; then
     part "browser tests" e2e
+fi
+if [ "$with_long_tests" = true ]; then
+    part "websocat" install_websocat
+    part "long Rust tests" long_rust_tests
+    part "long browser tests" long_e2e
 fi
 if [ "$what" = all ]; then
     part "cost of a frame compared with the bare loop" ratios

@@ -1,12 +1,26 @@
-// Browser tests against a real hub. They run one file at a time, because tests, hub and browser share few cores.
+// Browser tests against a real hub. Tests, hub and browser share few cores, so those that play video run one file at a
+// time. Those of pages mostly wait, so two files run at a time.
 import { defineConfig } from 'vitest/config';
+
+const pages = ['accounts*', 'appearance', 'hub-attributes', 'series*', 'two-hubs'].map(
+  (name) => `e2e/${name}.test.ts`,
+);
+const shared = { environment: 'node' as const, testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
-    include: ['e2e/**/*.test.ts'],
-    environment: 'node',
-    fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'video',
+          include: ['e2e/**/*.test.ts'],
+          exclude: pages,
+          fileParallelism: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      { test: { ...shared, name: 'pages', include: pages, maxWorkers: 2, sequence: { groupOrder: 1 } } },
+    ],
   },
 });

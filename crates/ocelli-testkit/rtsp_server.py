@@ -21,7 +21,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 
 def parse_arguments():
@@ -36,6 +36,7 @@ def parse_arguments():
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
+    parser.add_argument("--tls", help="PEM file with a certificate and its key; serves rtsps only")
     return parser.parse_args()
 
 
@@ -209,8 +210,7 @@ def mount_of(context):
     return "/" + context.uri.abspath.strip("/").split("/")[0]
 
 
-def demand_password(server, arguments):
-    auth = GstRtspServer.RTSPAuth()
+def demand_password(auth, arguments):
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
     if arguments.auth == "digest":
@@ -223,6 +223,19 @@ def demand_password(server, arguments):
     anonymous = GstRtspServer.RTSPToken()
     anonymous.set_string("media.factory.role", "anonymous")
     auth.set_default_token(anonymous)
+
+
+def restrict(server, arguments):
+    """Demands TLS and a password, as far as the arguments say so."""
+    auth = GstRtspServer.RTSPAuth()
+    if arguments.tls is not None:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(arguments.tls))
+    if arguments.user is not None:
+        demand_password(auth, arguments)
+    else:
+        viewer = GstRtspServer.RTSPToken()
+        viewer.set_string("media.factory.role", "viewer")
+        auth.set_default_token(viewer)
     server.set_auth(auth)
 
 
@@ -246,8 +259,9 @@ def main():
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(arguments.port)
-    if arguments.user is not None:
-        demand_password(server, arguments)
+    is_restricted = arguments.user is not None or arguments.tls is not None
+    if is_restricted:
+        restrict(server, arguments)
     mounts = server.get_mount_points()
     for path, pipeline in pipelines(arguments).items():
         factory = GstRtspServer.RTSPMediaFactory()
@@ -256,7 +270,7 @@ def main():
         factory.set_shared(True)
         if arguments.udp:
             factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
-        if arguments.user is not None:
+        if is_restricted:
             factory.set_permissions(permissions())
         factory.connect("media-configure", configure, arguments)
         mounts.add_factory(path, factory)

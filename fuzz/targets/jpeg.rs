@@ -15,7 +15,10 @@ fuzz_target!(|input: (u8, &[u8])| {
             assert_eq!(again.size, Some(size));
         }
     }
-    assert_eq!(pictures, self::pictures(&bytes.chunks(cut).collect::<Vec<_>>()));
+    assert_eq!(
+        pictures,
+        self::pictures(&bytes.chunks(cut).collect::<Vec<_>>())
+    );
 });
 
 fn pictures(pieces: &[&[u8]]) -> Vec<Vec<u8>> {

@@ -6,6 +6,10 @@ use ocelli::sinks::Command;
 
 fuzz_target!(|text: &str| {
     if let Ok(Command::Subscribe { options, .. }) = Command::parse(text) {
-        assert!(options.max_fps.is_none_or(|fps| fps.is_finite() && fps > 0.0));
+        assert!(
+            options
+                .max_fps
+                .is_none_or(|fps| fps.is_finite() && fps > 0.0)
+        );
     }
 });

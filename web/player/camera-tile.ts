@@ -151,7 +151,7 @@ export class CameraTile extends ScreenElement {
       age: fallback ? fallback.age() : picture && engine.age(picture),
       frozen: engine.frozen.has(id),
       stopped: false,
-      lagging: engine.delivery.get(id)?.lagging ?? false,
+      lagging: engine.isLagging(id),
       fallback: fallback?.mode,
       fallbackHasPicture: fallback?.isShowing() ?? false,
     });

@@ -202,7 +202,7 @@ export class CameraWall extends ScreenElement {
         age,
         frozen: engine.frozen.has(id),
         stopped: !this.#running,
-        lagging: engine.delivery.get(id)?.lagging ?? false,
+        lagging: engine.isLagging(id),
         fallback: fallback?.mode,
         fallbackHasPicture: fallback?.isShowing() ?? false,
       });

@@ -21,6 +21,8 @@ export interface Screen {
 }
 
 const LIST_INTERVAL = 3_000;
+/** How long a viewer counts as too slow for a camera. It skips a part of each group, and plays the rest; ms. */
+const LAG_SHOWN = 5_000;
 
 export class Engine {
   readonly address: HubAddress;
@@ -45,6 +47,7 @@ export class Engine {
   /** Whether the hub responds but does not allow this page to read its responses. */
   #isUnreadable = false;
   #clockOffset = 0;
+  #laggedAt = new Map<string, number>();
   #nextNumber = 1;
   #sentWatch = '';
   #listTimer: ReturnType<typeof setInterval> | undefined;
@@ -82,6 +85,11 @@ export class Engine {
     return (
       this.link === 'fallback' && this.#isUnreadable && !this.listed && this.address.isForeign(window.origin)
     );
+  }
+
+  /** Whether this viewer has lately been too slow for the camera's video. */
+  isLagging(camera: string): boolean {
+    return performance.now() - (this.#laggedAt.get(camera) ?? -Infinity) < LAG_SHOWN;
   }
 
   get paintsIn(): PainterLocation | undefined {
@@ -204,10 +212,12 @@ export class Engine {
       case 'gone':
         this.cameras.delete(event.id);
         this.frozen.delete(event.id);
+        this.#laggedAt.delete(event.id);
         this.#changed();
         break;
       case 'stats':
         this.delivery = event.cameras;
+        for (const [id, { lagging }] of event.cameras) if (lagging) this.#laggedAt.set(id, performance.now());
         break;
       case 'error':
       case 'pong':

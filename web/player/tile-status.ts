@@ -18,7 +18,7 @@ export interface Observed {
   readonly age: number | undefined;
   readonly frozen: boolean;
   readonly stopped: boolean;
-  /** Whether this viewer is too slow for the camera's video. */
+  /** Whether this viewer has lately been too slow for the camera's video. */
   readonly lagging: boolean;
   readonly fallback: FallbackMode | undefined;
   /** Whether the fallback has loaded a picture. */

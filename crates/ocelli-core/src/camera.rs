@@ -39,7 +39,7 @@ pub struct CameraStatus {
     /// camera is live.
     pub fps: f64,
     /// Capture time of its newest picture, or its receipt time; unknown if there is no
-    /// picture.
+    /// picture. Without viewers, a picture in any codec counts.
     pub taken: Timestamp,
     /// Number of viewers.
     pub viewers: usize,
@@ -329,6 +329,7 @@ impl Camera {
         } else {
             jpeg
         };
+        let is_watched = native.viewers + jpeg.viewers + mpeg1.viewers > 0;
         let mut status = CameraStatus {
             state,
             last_failure: self.last_failure(),
@@ -338,7 +339,10 @@ impl Camera {
                 _ => native.size.or(jpeg.size),
             },
             fps: if is_live { slot.fps } else { 0.0 },
-            taken: slot.taken,
+            taken: match is_watched {
+                true => slot.taken,
+                false => native.taken.max(jpeg.taken).max(mpeg1.taken),
+            },
             viewers: 0,
             dropped: 0,
             frames: 0,

@@ -39,8 +39,9 @@ pub struct Listener {
     pub credit: Option<u32>,
     /// Whether it wants key frames only.
     pub only_key_frames: bool,
-    /// Whether it took the newest frame of its group at some time.
-    pub caught_up: bool,
+    /// The least that it has been behind the newest frame of its group so far, in
+    /// microseconds; `None` before its first frame of the group.
+    pub least_lag: Option<u64>,
     /// Whether it gets nothing before the next key frame, so that it need not be woken.
     pub waits_for_key: bool,
     /// Whether it fell too far behind, since this was last read.
@@ -60,7 +61,7 @@ impl Listener {
             direct: role != Role::Rendition,
             credit: None,
             only_key_frames: false,
-            caught_up: false,
+            least_lag: None,
             waits_for_key: false,
             lagging: false,
             taken: 0,
@@ -86,7 +87,7 @@ impl Listener {
         let accepted = self.ready.offer_frame(self.token, frame);
         if accepted {
             self.count(cursor);
-            self.caught_up = true;
+            self.least_lag = Some(0);
         }
         accepted
     }

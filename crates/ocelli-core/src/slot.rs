@@ -335,7 +335,7 @@ impl Slot {
             _ => 0,
         };
         if next == 0 {
-            listener.caught_up = false;
+            listener.least_lag = None;
         }
         if listener.only_key_frames && next > 0 {
             return None;
@@ -352,9 +352,15 @@ impl Slot {
             return None;
         }
         let newest = group.newest()?;
-        if listener.caught_up && newest.received.micros_since(frame.received) > MAX_LAG {
-            listener.lag();
-            return None;
+        if listener.role != Role::Rendition {
+            // A newcomer starts behind and catches up. One that falls further behind is lagging.
+            let lag = newest.received.micros_since(frame.received);
+            let least = listener.least_lag.map_or(lag, |least| least.min(lag));
+            listener.least_lag = Some(least);
+            if lag - least > MAX_LAG {
+                listener.lag();
+                return None;
+            }
         }
         let mut frame = frame.clone();
         if let Some(cursor) = listener.cursor {
@@ -377,7 +383,6 @@ impl Slot {
             sequence: frame.sequence,
         });
         listener.waits_for_key = false;
-        listener.caught_up |= !more && listener.role != Role::Rendition;
         Some(TakenFrame {
             more: more && listener.credit != Some(0) && !listener.only_key_frames,
             frame,

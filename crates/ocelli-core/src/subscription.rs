@@ -63,7 +63,9 @@ impl Subscription {
     pub(crate) fn set_only_key_frames(&mut self, only: bool) {
         self.with(|listener| {
             // Without the frames in between it has not caught up.
-            listener.caught_up &= listener.only_key_frames == only;
+            if listener.only_key_frames != only {
+                listener.least_lag = None;
+            }
             listener.only_key_frames = only;
         });
         self.ready.enqueue(self.token);

@@ -6,13 +6,13 @@ mod bits;
 mod codec_string;
 mod reordering;
 
+pub(crate) use bits::Bits;
 pub use codec_string::codec_string;
 pub use reordering::without_reordering;
 
 use crate::annexb;
 use crate::jpeg;
 use crate::mpeg1;
-use bits::Bits;
 use ocelli_core::Codec;
 use ocelli_core::capacity::Size;
 

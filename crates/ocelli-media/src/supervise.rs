@@ -79,8 +79,6 @@ pub enum Input {
     None,
     /// The bytes written to [`Child::stdin`].
     Piped,
-    /// The output of another child.
-    From(Stdio),
 }
 
 /// A running program. Dropping it kills the program and everything the program started.
@@ -127,7 +125,6 @@ pub fn spawn_confined<A: AsRef<OsStr>>(
         .stdin(match input {
             Input::None => Stdio::null(),
             Input::Piped => Stdio::piped(),
-            Input::From(output) => output,
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

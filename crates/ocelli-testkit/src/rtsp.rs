@@ -8,6 +8,7 @@ use crate::lines::Lines;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub struct RtspServerOptions {
     pub udp: bool,
     /// User, password and authentication scheme, if required.
     pub auth: Option<(String, String, RtspAuth)>,
+    /// PEM file with a certificate and its key. With one, every connection must use TLS.
+    pub tls: Option<PathBuf>,
 }
 
 impl Default for RtspServerOptions {
@@ -52,6 +55,7 @@ impl Default for RtspServerOptions {
             pattern: "ball".into(),
             udp: false,
             auth: None,
+            tls: None,
         }
     }
 }
@@ -114,8 +118,12 @@ impl RtspServer {
 
     /// Returns the URL of a mount, without user and password.
     pub fn url(&self, mount: &str) -> String {
+        let scheme = match self.options.tls {
+            Some(_) => "rtsps",
+            None => "rtsp",
+        };
         format!(
-            "rtsp://127.0.0.1:{}/{}",
+            "{scheme}://127.0.0.1:{}/{}",
             self.port,
             mount.trim_start_matches('/')
         )
@@ -196,6 +204,9 @@ impl RtspServer {
                 RtspAuth::Digest => "digest",
             };
             command.args(["--user", user, "--password", password, "--auth", auth]);
+        }
+        if let Some(file) = &options.tls {
+            command.arg("--tls").arg(file);
         }
         let mut process = command
             .stdin(Stdio::piped())

@@ -244,6 +244,30 @@ fn a_viewer_that_falls_behind_inside_a_group_gets_no_more_of_it() {
 }
 
 #[test]
+fn a_newcomer_that_falls_further_behind_is_lagging() {
+    let (clock, slot) = timed();
+    slot.publish(unit(true, 0));
+    for byte in 1..=40 {
+        clock.advance(100_000);
+        slot.publish(unit(false, byte));
+    }
+    let viewer = subscribe(&slot);
+    let mut taken = Vec::new();
+    // One of three frames is taken, so each turn it falls 200 ms further behind.
+    while let Some(next) = take(&slot, viewer) {
+        taken.push(next.frame.payload()[0]);
+        for byte in 0..3 {
+            clock.advance(100_000);
+            slot.publish(unit(false, byte));
+        }
+    }
+    assert_eq!(taken, (0..=7).collect::<Vec<_>>());
+    assert_eq!(slot.with(viewer, |listener| listener.lagging), Some(true));
+    slot.publish(unit(true, 99));
+    assert_eq!(bytes_at(&slot, viewer), [99]);
+}
+
+#[test]
 fn a_newcomer_gets_the_whole_group_however_old_it_is() {
     let (clock, slot) = timed();
     slot.publish(unit(true, 0));

@@ -4,9 +4,11 @@
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::parameter_sets::{CompleteUnit, ParameterSets, UndecodableKeys};
 use super::raw::{Layout, RawPictures};
+use super::transport::{self, Head, Outcome};
 use crate::annexb;
 use crate::ffmpeg;
 use crate::jpeg;
+use crate::mpegts::Demuxer;
 use crate::options::JpegOptions;
 use crate::pipe;
 use crate::supervise::Input;
@@ -17,17 +19,14 @@ use ocelli_core::{
 };
 use std::io;
 use std::os::fd::AsFd;
-use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::unix::pipe::Receiver;
-use tokio::process::ChildStdout;
 use tokio::time::Instant;
 
 /// The configuration keys that describe the input: name and meaning.
 pub const OPTIONS: [(&str, &str); 4] = [
     (
         "format",
-        "the input's format: \"yuv420p\" (raw pictures), \"mjpeg\", \"h264\", \"h265\" or \"mpegts\"; required",
+        "the input's format: \"yuv420p\" (raw pictures), \"mjpeg\", \"h264\", \"h265\" or \"mpegts\" (H.264 and H.265 as they are, anything else as JPEG); required",
     ),
     (
         "size",
@@ -46,27 +45,6 @@ pub const OPTIONS: [(&str, &str); 4] = [
 /// Bytes read at a time, except for raw pictures, which are split by length.
 const CHUNK: usize = 64 << 10;
 
-/// An input that can also be handed to a child process.
-pub trait ProgramOutput: AsyncRead + AsFd + Unpin {
-    /// Converts it to a child process's standard input.
-    ///
-    /// # Errors
-    /// The system refuses the conversion.
-    fn into_stdio(self) -> io::Result<Stdio>;
-}
-
-impl ProgramOutput for ChildStdout {
-    fn into_stdio(self) -> io::Result<Stdio> {
-        self.try_into()
-    }
-}
-
-impl ProgramOutput for Receiver {
-    fn into_stdio(self) -> io::Result<Stdio> {
-        Ok(self.into_blocking_fd()?.into())
-    }
-}
-
 /// Format of the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
@@ -83,7 +61,8 @@ pub enum Format {
     Mjpeg,
     /// An H.264 or H.265 elementary stream.
     Bare(Codec),
-    /// An MPEG transport stream, which is transcoded to JPEG.
+    /// An MPEG transport stream. H.264 and H.265 are passed on as they are, anything else is
+    /// transcoded to JPEG.
     Mpegts(JpegOptions),
 }
 
@@ -139,7 +118,7 @@ impl Format {
     /// The input can't be read, is not video, or exceeds the budget.
     pub async fn publish<R>(&self, input: R, publisher: &Publisher) -> Result<(), Failure>
     where
-        R: ProgramOutput,
+        R: AsyncRead + AsFd + Unpin,
     {
         let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
         match *self {
@@ -329,24 +308,61 @@ pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
     Some(sizes)
 }
 
-/// Publishes an MPEG transport stream. ffmpeg reads directly from the program's pipe.
+/// Publishes an MPEG transport stream.
 async fn publish_mpegts(
-    input: impl ProgramOutput,
+    mut input: impl AsyncRead + Unpin,
     jpeg: &JpegOptions,
     publisher: &Publisher,
 ) -> Result<(), Failure> {
-    let input = input.into_stdio().map_err(|error| {
-        let reason = format!("its output can't be handed to ffmpeg: {error}");
-        Failure::new(FailureKind::Ended, reason)
-    })?;
+    let head = Head::read(&mut input, publisher).await?;
+    if head.bytes.is_empty() {
+        return Ok(());
+    }
+    let stream = head.bytes.as_slice().chain(&mut input);
+    if !head.is_native {
+        return transcode_mpegts(stream, jpeg, publisher).await;
+    }
+    // Not every program pads only the last packet of an access unit.
+    match transport::publish(stream, Demuxer::new(false), publisher).await? {
+        Outcome::Ended { .. } => Ok(()),
+        // The program has changed the codec.
+        Outcome::OtherCodec => transcode_mpegts(input, jpeg, publisher).await,
+    }
+}
+
+/// Publishes an MPEG transport stream as JPEG, until it or the ffmpeg that decodes it ends.
+async fn transcode_mpegts(
+    input: impl AsyncRead + Unpin,
+    jpeg: &JpegOptions,
+    publisher: &Publisher,
+) -> Result<(), Failure> {
     let mut arguments = ffmpeg::from_mpegts();
     arguments.extend(ffmpeg::to_smjpeg(jpeg, None, None));
     let limits = &publisher.capacity().limits().picture;
-    let mut child = ffmpeg::start(arguments, Input::From(input), limits)?;
-    let Some(stdout) = child.stdout.take() else {
-        unreachable!("standard output is always a pipe");
+    let mut child = ffmpeg::start(arguments, Input::Piped, limits)?;
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        unreachable!("standard input and output are always pipes");
     };
-    ffmpeg::publish(stdout, publisher).await?;
+    let mut input = Metered::new(input, publisher.budget(PeerKind::Program));
+    let relay = async move {
+        let relayed = tokio::io::copy(&mut input, &mut stdin).await;
+        drop(stdin);
+        relayed
+    };
+    let pictures = ffmpeg::publish(stdout, publisher);
+    tokio::pin!(pictures);
+    tokio::select! {
+        ended = &mut pictures => ended?,
+        relayed = relay => {
+            if let Err(error) = &relayed
+                && let Some(exceeded) = BudgetExceeded::cause_of(error)
+            {
+                return Err(exceeded.into());
+            }
+            // It still has pictures of what it was sent.
+            pictures.await?
+        }
+    };
     let status = child.wait_or_kill().await;
     match ffmpeg::explain_stderr(&child.stderr_tail(), limits) {
         Some(failure) => Err(failure),

@@ -8,13 +8,16 @@
 
 use crate::annexb::{self, START_CODE};
 use crate::ffmpeg::NO_PARAMETER_SETS;
-use crate::parameter_set;
+use crate::parameter_set::{self, Bits};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ocelli_core::{Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
+
+/// The highest number of a set: that of picture parameter sets in H.264.
+const MAX_NUMBER: u32 = 255;
 
 /// The most bytes of all sets. A few hundred are usual.
 const MAX_BYTES: usize = 64 << 10;
@@ -351,16 +354,10 @@ fn key(codec: Codec, unit: &[u8]) -> Option<(u8, u32)> {
     }
 }
 
-/// Returns the Exp-Golomb number at the beginning, which is small.
+/// Returns the number of a set at the beginning of these bytes.
 fn number(bytes: &[u8]) -> Option<u32> {
-    let bits = u32::from_be_bytes([
-        *bytes.first()?,
-        bytes.get(1).copied().unwrap_or(0),
-        bytes.get(2).copied().unwrap_or(0),
-        0,
-    ]);
-    let zeros = bits.leading_zeros();
-    (zeros < 12).then(|| (bits >> (31 - 2 * zeros)) - 1)
+    let number = Bits::new(bytes).number();
+    number.filter(|&number| number <= MAX_NUMBER)
 }
 
 #[cfg(test)]

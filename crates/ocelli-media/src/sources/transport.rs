@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
+/// The most bytes that are read to find the table of streams. Broadcasts repeat it every 0.1 to
+/// 0.5 s.
+const MAX_HEAD: usize = 4 << 20;
 /// A key frame that is this much earlier or later than the pictures before it, in µs, does not
 /// continue them: a recording starts again, or was interrupted. Pictures in decoding order step
 /// back by less.
@@ -30,16 +33,61 @@ pub enum Outcome {
     },
 }
 
-/// Publishes the pictures that ffmpeg writes, until it ends or is seen to hold another codec.
+/// The beginning of a transport stream.
+#[derive(Debug)]
+pub struct Head {
+    /// The bytes up to the table of its streams, and a few more.
+    pub bytes: Vec<u8>,
+    /// Whether it announces H.264 or H.265.
+    pub is_native: bool,
+}
+
+impl Head {
+    /// Reads a transport stream until its streams are known. A stream without a readable table
+    /// does not count as native.
+    ///
+    /// # Errors
+    /// The stream exceeds a program's budget.
+    pub async fn read(
+        input: impl AsyncRead + Unpin,
+        publisher: &Publisher,
+    ) -> Result<Self, Failure> {
+        let mut input = Metered::new(input, publisher.budget(PeerKind::Program));
+        let mut demuxer = Demuxer::new(false);
+        let mut bytes = Vec::new();
+        let mut is_native = false;
+        while bytes.len() < MAX_HEAD {
+            let start = bytes.len();
+            bytes.reserve(CHUNK);
+            let mut limited = (&mut input).take(CHUNK as u64);
+            match limited.read_buf(&mut bytes).await {
+                Ok(1..) => {}
+                Ok(0) => break,
+                Err(error) => match BudgetExceeded::cause_of(&error) {
+                    Some(exceeded) => return Err(exceeded.into()),
+                    None => break,
+                },
+            }
+            demuxer.push(&bytes[start..]);
+            if let Some(event) = demuxer.next_event() {
+                is_native = matches!(event, Event::Stream(Some(_)));
+                break;
+            }
+        }
+        Ok(Self { bytes, is_native })
+    }
+}
+
+/// Publishes the pictures of a transport stream, until it ends or is seen to hold another codec.
 ///
 /// # Errors
 /// No decoder can decode the stream, or it exceeds a program's budget.
 pub async fn publish(
     input: impl AsyncRead + Unpin,
+    mut demuxer: Demuxer,
     publisher: &Publisher,
 ) -> Result<Outcome, Failure> {
     let mut input = Metered::new(input, publisher.budget(PeerKind::Program));
-    let mut demuxer = Demuxer::new(true);
     let mut pictures = None;
     let mut pace = Pace::new(MAX_FPS);
     let mut without = WithoutPicture::default();

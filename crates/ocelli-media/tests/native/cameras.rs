@@ -93,19 +93,19 @@ async fn a_decoder_can_start_at_any_key_frame_of_a_camera_that_sends_its_sets_on
         let expected = checksums(format, &stream);
         let mut keys = 0;
         for (at, picture) in pictures.iter().enumerate() {
-            assert!(!picture.is_new_stream, "{format}: {at}");
+            assert!(!picture.unit.is_new_stream, "{format}: {at}");
             assert_eq!(
-                picture.codec_string.is_some(),
-                picture.key,
+                picture.unit.codec_string.is_some(),
+                picture.unit.key,
                 "{format}: {at}"
             );
-            if !picture.key {
+            if !picture.unit.key {
                 continue;
             }
             keys += 1;
             let rest = pictures[at..]
                 .iter()
-                .map(|picture| picture.buffer.payload());
+                .map(|picture| picture.unit.buffer.payload());
             let rest: Vec<_> = rest.collect();
             assert_eq!(
                 checksums(format, &rest.concat()),
@@ -114,7 +114,7 @@ async fn a_decoder_can_start_at_any_key_frame_of_a_camera_that_sends_its_sets_on
             );
         }
         assert_eq!(keys, 4, "{format}");
-        let string = pictures[0].codec_string.as_deref().unwrap();
+        let string = pictures[0].unit.codec_string.as_deref().unwrap();
         let expected = if codec == Codec::H264 {
             "avc1.64000c"
         } else {

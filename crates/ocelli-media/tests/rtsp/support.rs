@@ -31,7 +31,7 @@ pub async fn play_with(mut client: Client, count: usize) -> Result<Vec<Vec<u8>>,
         let mut pictures = Vec::new();
         while pictures.len() < count {
             let picture = session.picture().await?;
-            pictures.push(picture.buffer.payload().to_vec());
+            pictures.push(picture.unit.buffer.payload().to_vec());
         }
         Ok(pictures)
     };

@@ -11,9 +11,15 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use ocelli_config::parse_duration;
 use ocelli_core::name::split_id;
-use ocelli_core::{Camera, CameraStatus, Quality, Timestamp};
+use ocelli_core::{
+    Camera, CameraStatus, CameraSubscription, Decodable, Delivery, Hub, Quality, Ready,
+    State as CameraState, Timestamp,
+};
 use serde::{Deserialize, Serialize};
+use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
@@ -135,6 +141,55 @@ impl CameraHealth {
     }
 }
 
+/// A health check's subscription to a camera. H.264 and H.265 are not transcoded for it.
+struct Watching {
+    ready: Arc<Ready>,
+    subscription: CameraSubscription,
+}
+
+impl Watching {
+    fn new(camera: &Camera) -> Self {
+        let ready = Arc::<Ready>::default();
+        let delivery = Delivery {
+            decodable: Decodable {
+                h264: true,
+                h265: true,
+                jpeg: false,
+            },
+            ..Delivery::default()
+        };
+        Self {
+            subscription: camera.subscribe(Quality::Main, delivery, ready.clone(), 0),
+            ready,
+        }
+    }
+
+    /// Waits for a picture, or until the camera fails: its source retries on its own.
+    async fn picture_or_failure(&mut self, hub: &Hub, camera: &Camera) {
+        let mut changes = hub.changes();
+        while !matches!(camera.status().state, CameraState::Failed(_)) {
+            self.subscription.follow_camera();
+            tokio::select! {
+                () = self.picture() => return,
+                // The sender lives as long as the hub.
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
+    async fn picture(&mut self) {
+        poll_fn(|cx| {
+            loop {
+                ready!(self.ready.poll_next(cx));
+                if self.subscription.take().is_some() {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+    }
+}
+
 fn millis(time: Duration) -> u64 {
     time.as_millis().try_into().unwrap_or(u64::MAX)
 }
@@ -172,26 +227,15 @@ pub async fn camera(
     let max_age = check.max_age.as_deref().map(parse_max_age).transpose()?;
     let (app, room) = split_id(&id);
     let camera = visitor.find(app, room)?;
-    if check.wake.unwrap_or(true) {
-        let mut changes = api.hub.changes();
-        let mut follower = camera.follow(Quality::Main);
-        // A failed camera has no picture; its source retries on its own.
-        let fails = async {
-            while !matches!(camera.status().state, ocelli_core::State::Failed(_)) {
-                // The sender lives as long as the hub.
-                let _ = changes.changed().await;
-            }
-        };
-        let picture = async {
-            tokio::select! {
-                _ = follower.next() => {}
-                () = fails => {}
-            }
-        };
+    let mut watching = check.wake.unwrap_or(true).then(|| Watching::new(&camera));
+    if let Some(watching) = &mut watching {
+        let picture = watching.picture_or_failure(&api.hub, &camera);
         // After a timeout the picture's age gives the result.
         let _ = timeout(FIRST_PICTURE_TIMEOUT, picture).await;
     }
     let health = CameraHealth::of(&camera, api.hub.clock().now(), max_age);
+    // Without a viewer, the status may be that of another of its streams.
+    drop(watching);
     let status = match health.healthy {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,

@@ -3,7 +3,7 @@
 
 use crate::support::native::{Viewer, decoded, units};
 use crate::support::tempdir::Dir;
-use crate::support::{Watched, ffmpegs, film};
+use crate::support::{Watched, eventually, ffmpegs, film};
 use ocelli_core::{Codec, Frame};
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, RtspServer, RtspServerOptions};
 use rustix::process::Signal;
@@ -76,44 +76,188 @@ async fn capture_times_are_as_far_apart_as_the_pictures_of_the_film() {
     }
 }
 
-/// Sends a film in an MPEG transport stream over UDP, in real time and without end.
-struct Sender(Child);
+/// A program that sends video, and is killed when it is dropped.
+struct Peer(Child);
 
-impl Sender {
-    fn start(film: &str, port: u16) -> Self {
+impl Peer {
+    /// Sends a film in real time and without end.
+    fn send(film: &str, output: &[&str]) -> Self {
         let child = Command::new("ffmpeg")
             .args(["-v", "error", "-re", "-stream_loop", "-1", "-i", film])
-            .args(["-c", "copy", "-f", "mpegts"])
-            .arg(format!("udp://127.0.0.1:{port}?pkt_size=1316"))
+            .args(["-c", "copy", "-f"])
+            .args(output)
             .stdin(Stdio::null())
             .spawn();
         Self(child.expect("ffmpeg"))
     }
 }
 
-impl Drop for Sender {
+impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
+/// Returns a port that is free for TCP and UDP.
+fn free_port() -> u16 {
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = tcp.local_addr().expect("its address");
+    let _udp = std::net::UdpSocket::bind(address).expect("the same port");
+    address.port()
+}
+
+/// Waits until a program on this machine listens at the port.
+async fn listens(table: &str, port: u16) {
+    let local = format!("0100007F:{port:04X} 00000000:0000");
+    eventually("a peer that listens", || {
+        let sockets = std::fs::read_to_string(table).expect("the kernel's list");
+        sockets.contains(&local)
+    })
+    .await;
+}
+
 #[tokio::test]
-async fn a_transport_stream_over_udp_is_passed_on() {
-    let dir = Dir::new("udp");
-    let film = film(&dir, "film.ts", &format!("{H264} -t 2"));
-    let original = [original(&film), original(&film), original(&film)].concat();
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let port = free.local_addr().expect("its address").port();
-    drop(free);
-    let watched = Watched::new(&format!("udp://127.0.0.1:{port}"));
+async fn every_protocol_delivers_native_video() {
+    let dir = Dir::new("protocols");
+    let four = film(&dir, "film.ts", &format!("{H264} -t 2"));
+    let five = film(&dir, "five.ts", &format!("{H265}:bframes=0 -t 2"));
+    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a pair");
+    let pem = pair.cert.pem() + &pair.signing_key.serialize_pem();
+    let server = RtspServer::start(RtspServerOptions {
+        tls: Some(dir.write("camera.pem", &pem)),
+        ..RtspServerOptions::default()
+    });
+    let (rtmp_port, srt_port, udp_port) = (free_port(), free_port(), free_port());
+    let rtmp = format!("rtmp://127.0.0.1:{rtmp_port}/live/cam");
+    let srt = format!("srt://127.0.0.1:{srt_port}");
+    let udp = format!("udp://127.0.0.1:{udp_port}");
+    let _peers = [
+        Peer::send(&four, &["flv", "-listen", "1", &rtmp]),
+        Peer::send(&five, &["mpegts", &format!("{srt}?mode=listener")]),
+        Peer::send(&four, &["mpegts", &format!("{udp}?pkt_size=1316")]),
+    ];
+    listens("/proc/net/tcp", rtmp_port).await;
+    listens("/proc/net/udp", srt_port).await;
+
+    let cameras = [
+        ("cam", server.url("h264"), Codec::H264, None),
+        ("secure", server.url("h265"), Codec::H265, None),
+        ("rtmp", rtmp, Codec::H264, Some(&four)),
+        ("srt", srt, Codec::H265, Some(&five)),
+        ("udp", udp, Codec::H264, Some(&four)),
+    ];
+    let sections = cameras.each_ref().map(|(id, source, ..)| {
+        let options = "jpeg = { width = 304 }\n";
+        let tls = match source.starts_with("rtsps:") {
+            true => "verify_tls = false\n",
+            false => "",
+        };
+        format!("[[camera]]\nid = \"{id}\"\nsource = '{source}'\n{options}{tls}")
+    });
+    let watched = Watched::of(&sections.concat());
+    let viewers = cameras.map(|(id, _, codec, film)| {
+        let camera = watched.hub.find("live", id).expect("the camera");
+        let mut viewer = Viewer::of(&camera);
+        let frames = tokio::spawn(async move { viewer.frames(25).await });
+        (id, codec, film, frames)
+    });
+    // The decoding blocks this thread, so it must not begin while frames arrive.
+    let mut watched_all = Vec::new();
+    for (id, codec, film, frames) in viewers {
+        watched_all.push((id, codec, film, frames.await.expect("25 units")));
+    }
+    for (id, codec, film, frames) in watched_all {
+        assert_whole(&frames, codec, id);
+        let found = pictures(&decoded(&frames));
+        assert_eq!(found.len(), 25, "{id}");
+        if let Some(film) = film {
+            let original = original(film);
+            let original = [&original[..]; 3].concat();
+            assert!(
+                is_part(&found, &original),
+                "{id}: {found:?} of {original:?}"
+            );
+        }
+    }
+    assert!(ffmpegs("min(iw,304)").is_empty(), "nothing is transcoded");
+}
+
+/// Runs a command line that writes an MPEG transport stream.
+fn program(command: &str) -> Watched {
+    Watched::of(&format!(
+        "[[camera]]\nid = \"cam\"\nexec = [\"sh\", \"-c\", {command:?}]\nformat = \"mpegts\"\n\
+         jpeg = {{ width = 308 }}\n"
+    ))
+}
+
+/// A GStreamer pipeline that writes to standard output.
+fn gstreamer(pipeline: &str) -> String {
+    let script = "import gi, sys; gi.require_version('Gst', '1.0'); \
+                  from gi.repository import Gst; Gst.init(None); \
+                  pipeline = Gst.parse_launch(sys.argv[1] + ' ! mpegtsmux ! fdsink'); \
+                  pipeline.set_state(Gst.State.PLAYING); \
+                  pipeline.get_bus().timed_pop_filtered(Gst.CLOCK_TIME_NONE, Gst.MessageType.ERROR)";
+    format!("exec /usr/bin/python3 -c \"{script}\" '{pipeline}'")
+}
+
+#[tokio::test]
+async fn a_transport_stream_from_a_program_is_passed_on() {
+    let dir = Dir::new("program");
+    let four = film(&dir, "film.mp4", &format!("{H264} -t 3"));
+    let five = film(&dir, "five.mp4", &format!("{H265}:bframes=0 -t 3"));
+    let ffmpeg = |film| format!("exec ffmpeg -v error -re -i {film} -c copy -f mpegts pipe:1");
+    let source = "videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=15/1 ! \
+                  x264enc tune=zerolatency key-int-max=10 ! h264parse";
+    let programs = [
+        (ffmpeg(&four), Codec::H264, Some(&four)),
+        (ffmpeg(&five), Codec::H265, Some(&five)),
+        (gstreamer(source), Codec::H264, None),
+    ];
+    let watched = programs.map(|(command, codec, film)| (program(&command), codec, film));
+    let viewers = watched.each_ref().map(|(watched, codec, film)| {
+        let mut viewer = Viewer::new(watched);
+        let frames = tokio::spawn(async move { viewer.frames(20).await });
+        (codec, film, frames)
+    });
+    let mut watched_all = Vec::new();
+    for (codec, film, frames) in viewers {
+        watched_all.push((codec, film, frames.await.expect("20 units")));
+    }
+    for (codec, film, frames) in watched_all {
+        assert_whole(&frames, *codec, "program");
+        let found = pictures(&decoded(&frames));
+        assert_eq!(found.len(), 20);
+        for (before, after) in frames[10..].iter().zip(&frames[11..]) {
+            let step = after.captured.micros_since(before.captured);
+            assert!((50_000..=120_000).contains(&step), "{step}");
+        }
+        if let Some(film) = film {
+            assert_eq!(found, original(film)[..20]);
+        }
+    }
+    assert!(ffmpegs("min(iw,308)").is_empty(), "nothing is transcoded");
+}
+
+#[tokio::test]
+async fn another_codec_in_a_programs_transport_stream_becomes_jpeg_without_loss() {
+    let pictures = "ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=15";
+    // The only key frame is the first picture.
+    let short = "-frames:v 5 -c:v mpeg2video -f mpegts pipe:1";
+    let watched = program(&format!("exec {pictures} {short}"));
+    assert_eq!(watched.watch().size().await, (308, 174));
+    drop(watched);
+
+    let pictures = pictures.replace("-f lavfi", "-re -f lavfi");
+    let native = format!("{pictures} -t 1 {H264} -f mpegts pipe:1");
+    let other = format!("{pictures} -c:v mpeg2video -f mpegts pipe:1");
+    let watched = program(&format!("{native}; exec {other}"));
     let mut viewer = Viewer::new(&watched);
-    let _sender = Sender::start(&film, port);
-    let frames = viewer.frames(25).await;
-    assert_whole(&frames, Codec::H264, "udp");
-    let found = pictures(&decoded(&frames));
-    assert_eq!(found.len(), 25);
-    assert!(is_part(&found, &original), "{found:?} of {original:?}");
+    assert_eq!(viewer.next().await.codec, Codec::H264);
+    let status = watched
+        .until(|status| status.codec == Some(Codec::Jpeg))
+        .await;
+    assert_eq!(status.restarts, 0);
 }
 
 #[tokio::test]
@@ -189,15 +333,7 @@ async fn a_killed_ffmpeg_is_replaced_and_the_next_picture_is_marked() {
         .until(|status| status.state.reason().is_some())
         .await;
     assert_eq!(status.state.reason(), Some("ffmpeg was killed (signal 9)"));
-    let next = loop {
-        let frame = viewer.next().await;
-        if frame.discontinuity {
-            break frame;
-        }
-    };
-    assert!(next.key);
-    let mut frames = vec![next];
-    frames.extend(viewer.frames(10).await);
+    let frames = viewer.frames_after_interruption(11).await;
     assert_eq!(pictures(&decoded(&frames)), original(&path)[..11]);
 }
 

@@ -1,7 +1,7 @@
 //! A viewer of a camera's own H.264 or H.265, in this process.
 
 use super::{TIMEOUT, Watched};
-use ocelli_core::{CameraSubscription, Codec, Decodable, Delivery, Frame, Quality, Ready};
+use ocelli_core::{Camera, CameraSubscription, Codec, Decodable, Delivery, Frame, Quality, Ready};
 use std::future::poll_fn;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -23,12 +23,16 @@ pub struct Viewer {
 impl Viewer {
     /// Starts watching.
     pub fn new(watched: &Watched) -> Self {
+        Self::of(&watched.camera)
+    }
+
+    /// Starts watching a camera.
+    pub fn of(camera: &Camera) -> Self {
         let ready = Arc::<Ready>::default();
         let delivery = Delivery {
             decodable: ALL,
             ..Delivery::default()
         };
-        let camera = &watched.camera;
         Self {
             subscription: camera.subscribe(Quality::Main, delivery, ready.clone(), 0),
             ready,
@@ -48,12 +52,36 @@ impl Viewer {
         timeout(TIMEOUT, next).await.expect("a unit in time")
     }
 
-    /// Returns the next frames.
+    /// Returns this many frames that follow each other. On a busy machine a viewer may be
+    /// overtaken, and continues at a key frame; then the frames from there on.
     pub async fn frames(&mut self, count: usize) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        for _ in 0..count {
-            frames.push(self.next().await);
-        }
+        let mut frames: Vec<Frame> = Vec::new();
+        let collecting = async {
+            while frames.len() < count {
+                let next = self.next().await;
+                let is_overtaken = |last: &Frame| next.key && next.sequence != last.sequence + 1;
+                if frames.last().is_some_and(is_overtaken) {
+                    frames.clear();
+                }
+                frames.push(next);
+            }
+        };
+        timeout(TIMEOUT, collecting).await.expect("units in time");
+        frames
+    }
+
+    /// Returns the first frames after an interruption of the stream, of which the first must be a
+    /// key frame.
+    pub async fn frames_after_interruption(&mut self, count: usize) -> Vec<Frame> {
+        let first = loop {
+            let frame = self.next().await;
+            if frame.discontinuity {
+                break frame;
+            }
+        };
+        assert!(first.key);
+        let mut frames = vec![first];
+        frames.extend(self.frames(count - 1).await);
         frames
     }
 }

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::TIMEOUT;
-use crate::support::http::{HttpResponse, call, get, request};
+use crate::support::http::{call, get, request};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
+use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::{KEY, RawSocket};
-use ocelli_testkit::{Hub, jpeg};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -241,90 +241,6 @@ async fn a_hub_without_its_store_is_ready_and_reports_the_failure() {
     assert_eq!(response.status(), 200);
     let problem = response.json()["problems"][0].as_str().unwrap().to_owned();
     assert!(problem.contains("store"), "{problem}");
-}
-
-async fn health(site: &Site, query: &str) -> HttpResponse {
-    get(site.address, &format!("/api/v1/cameras/cam/health{query}")).await
-}
-
-#[tokio::test]
-async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
-    let (site, [cam]) = Site::with(["cam"]).await;
-    let asleep = health(&site, "?wake=false").await;
-    assert_eq!(asleep.status(), 503, "{asleep:?}");
-    assert_eq!(asleep.json()["data"]["state"], "idle");
-    assert_eq!(cam.starts(), 0, "it stays idle");
-
-    // An idle camera is started, and its first picture is awaited.
-    let (awake, _) = tokio::join!(health(&site, ""), cam.show());
-    assert_eq!(awake.status(), 200, "{awake:?}");
-    let body = &awake.json()["data"];
-    assert_eq!(
-        (&body["healthy"], &body["id"]),
-        (&true.into(), &"cam".into())
-    );
-    assert_eq!(body["maxAgeMs"], 10_000);
-
-    // A picture captured long ago is not fresh, whenever it arrives.
-    let past = site.hub.clock().now().0 - 11_000_000;
-    let old = jpeg::Picture::QVGA.encode_now(1);
-    cam.show_picture(&old, ocelli_core::Timestamp(past)).await;
-    let stale = health(&site, "").await;
-    assert_eq!(stale.status(), 503, "{stale:?}");
-    assert!(stale.json()["data"]["ageMs"].as_u64().unwrap() >= 11_000);
-    assert_eq!(health(&site, "?maxAge=1h").await.status(), 200);
-    assert_eq!(health(&site, "?maxAge=5000").await.status(), 503);
-    health(&site, "?maxAge=soon")
-        .await
-        .is_problem(400, "maxAge");
-    let nobody = get(site.address, "/api/v1/cameras/missing/health").await;
-    nobody.is_problem(404, "missing");
-}
-
-#[tokio::test]
-async fn a_camera_that_does_not_start_is_reported_after_ten_seconds() {
-    let (site, [_cam]) = Site::with(["cam"]).await;
-    let started = Instant::now();
-    let url = format!("http://{}/api/v1/cameras/cam/health", site.address);
-    let response = tokio::process::Command::new("curl")
-        .args(["-sS", "-w", "\n%{http_code}", &url])
-        .output();
-    let response = String::from_utf8(response.await.unwrap().stdout).unwrap();
-    let (body, status) = response.rsplit_once('\n').unwrap();
-    assert_eq!(status, "503", "{body}");
-    assert!(body.contains("\"state\":\"starting\""), "{body}");
-    let waited = started.elapsed().as_secs_f64();
-    assert!((9.9..15.0).contains(&waited), "{waited}");
-}
-
-#[tokio::test]
-async fn a_camera_that_fails_to_start_is_reported_at_once() {
-    let (site, [cam]) = Site::with(["cam"]).await;
-    let start_time = Instant::now();
-    let breaks = async {
-        for attempt in 1..=3 {
-            cam.started(attempt).await;
-            cam.crash("the cable is out");
-        }
-    };
-    let (response, ()) = tokio::join!(health(&site, ""), breaks);
-    assert_eq!(response.status(), 503, "{response:?}");
-    let body = &response.json()["data"];
-    assert_eq!(body["state"], "failed", "{body}");
-    assert_eq!(body["reason"], "the cable is out");
-    assert!(
-        start_time.elapsed() < Duration::from_secs(9),
-        "it does not wait ten seconds"
-    );
-}
-
-#[tokio::test]
-async fn camera_health_requires_permission_to_watch() {
-    let site = Site::start().await;
-    site.app("inside", "inside", false);
-    site.add("inside", "safe", false);
-    let response = get(site.address, "/api/v1/cameras/inside%2Fsafe/health").await;
-    response.is_problem(401, "not public");
 }
 
 #[tokio::test]

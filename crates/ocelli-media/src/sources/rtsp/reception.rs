@@ -41,7 +41,7 @@ impl<'a> Reception<'a> {
     ) -> Result<(), Failure> {
         let captured = self.captured(&picture);
         if self.codec == Codec::Jpeg {
-            if let Ok(picture) = jpeg::picture(picture.buffer.payload()) {
+            if let Ok(picture) = jpeg::picture(picture.unit.buffer.payload()) {
                 self.publisher.publish(Picture {
                     captured,
                     ..picture
@@ -49,27 +49,18 @@ impl<'a> Reception<'a> {
             }
             return Ok(());
         }
-        if picture.key && !session.is_decodable() {
+        let unit = picture.unit;
+        if unit.key && !session.is_decodable() {
             return self.undecodable.add();
         }
-        if picture.key {
+        if unit.key {
             self.started = true;
         } else if !self.started {
             // It waits for a key frame.
             self.publisher.note_received();
             return Ok(());
         }
-        if picture.is_new_stream {
-            self.publisher.interrupt();
-        }
-        self.publisher.publish(Picture {
-            codec: self.codec,
-            key: picture.key,
-            captured,
-            size: session.size(),
-            codec_string: picture.codec_string,
-            buffer: picture.buffer,
-        });
+        unit.publish(self.codec, captured, session.size(), self.publisher);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! A packet that is not valid costs only its picture. Packets of other senders and other payload
 //! types are skipped, unless no others come: some cameras announce wrong ones.
 
+use super::super::parameter_sets::CompleteUnit;
 use super::access_unit::{self, AccessUnit, Assembler};
 use super::error::SessionError;
 use super::jpeg_packets::{self, JpegPackets};
@@ -11,7 +12,6 @@ use super::order::{Order, Turn};
 use super::sdp::Track;
 use crate::jpeg;
 use ocelli_core::{Codec, FrameBuffer};
-use std::sync::Arc;
 use tokio::time::Instant;
 
 /// The most packets and units of one picture. An H.264 picture has at most as many slices as
@@ -35,16 +35,8 @@ pub struct Picture {
     pub elapsed: i64,
     /// Ticks of the camera's clock a second.
     pub clock_rate: u32,
-    /// Whether a decoder can start here. Always true for JPEG.
-    pub key: bool,
-    /// Whether the camera sent all parameter sets in it.
-    pub has_sets: bool,
-    /// Whether it does not continue the stream before it, because the parameter sets have changed.
-    pub is_new_stream: bool,
-    /// The codec with its profile and level, for key frames of H.264 and H.265.
-    pub codec_string: Option<Arc<str>>,
-    /// The encoded bytes.
-    pub buffer: FrameBuffer,
+    /// The access unit, or the JPEG as a key frame without parameter sets.
+    pub unit: CompleteUnit,
 }
 
 enum Payloads {
@@ -294,35 +286,23 @@ impl Unpacker {
     }
 
     fn take(&mut self) -> Result<Option<Picture>, SessionError> {
-        let picture = match &mut self.payloads {
-            Payloads::Units(assembler) => assembler.take().map(|AccessUnit { stamp, unit }| {
-                let picture = Picture {
-                    elapsed: 0,
-                    clock_rate: self.clock_rate,
-                    key: unit.key,
-                    has_sets: unit.has_sets,
-                    is_new_stream: unit.is_new_stream,
-                    codec_string: unit.codec_string,
-                    buffer: unit.buffer,
-                };
-                (stamp, picture)
-            }),
-            Payloads::Jpeg(packets) => packets.take()?.map(|(stamp, bytes)| {
-                let picture = Picture {
-                    elapsed: 0,
-                    clock_rate: self.clock_rate,
+        let taken = match &mut self.payloads {
+            Payloads::Units(assembler) => assembler.take(),
+            Payloads::Jpeg(packets) => packets.take()?.map(|(stamp, bytes)| AccessUnit {
+                stamp,
+                unit: CompleteUnit {
                     key: true,
                     has_sets: false,
                     is_new_stream: false,
                     codec_string: None,
                     buffer: FrameBuffer::copy_from(&bytes),
-                };
-                (stamp, picture)
+                },
             }),
         };
-        Ok(picture.map(|(stamp, picture)| Picture {
+        Ok(taken.map(|AccessUnit { stamp, unit }| Picture {
             elapsed: stamp.saturating_sub(self.stamp.map_or(stamp, |(_, start)| start)),
-            ..picture
+            clock_rate: self.clock_rate,
+            unit,
         }))
     }
 
@@ -381,7 +361,7 @@ mod tests {
         for packet in packets {
             unpacker.push(packet).expect("video");
             while let Some(picture) = unpacker.pull().expect("video") {
-                pictures.push(picture.buffer.payload().to_vec());
+                pictures.push(picture.unit.buffer.payload().to_vec());
             }
         }
         pictures

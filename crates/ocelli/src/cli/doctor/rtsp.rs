@@ -284,17 +284,17 @@ impl Watch {
             self.arrivals = Some((self.arrivals.map_or(now, |(first, _)| first), now));
             let at = picture.elapsed as f64 / f64::from(picture.clock_rate);
             self.times.push(at);
-            self.bytes += picture.buffer.len();
+            self.bytes += picture.unit.buffer.len();
             let key = match self.codec {
                 Codec::Jpeg => {
-                    self.size = jpeg::size(picture.buffer.payload());
+                    self.size = jpeg::size(picture.unit.buffer.payload());
                     // JPEG has no key frame interval; one second of pictures is enough.
                     at - self.times[0] >= 1.0 || self.arrivals_span() >= 2.0
                 }
                 _ => {
                     self.size = session.size();
-                    self.has_parameter_sets |= picture.key && picture.has_sets;
-                    picture.key
+                    self.has_parameter_sets |= picture.unit.key && picture.unit.has_sets;
+                    picture.unit.key
                 }
             };
             if key {

@@ -39,6 +39,76 @@ struct Watch {
     not_before: Instant,
 }
 
+impl Watch {
+    fn new(camera: Arc<Camera>, options: StreamOptions, ready: Arc<Ready>, token: Token) -> Self {
+        let interval = interval(options);
+        let delivery = delivery(options);
+        Self {
+            subscription: camera.subscribe(options.stream.into(), delivery, ready, token),
+            camera,
+            former: None,
+            options,
+            interval,
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Changes the options. Returns the subscriptions that ended.
+    fn change(
+        &mut self,
+        options: StreamOptions,
+        ready: Arc<Ready>,
+        token: Token,
+    ) -> Vec<CameraSubscription> {
+        let delivery = delivery(options);
+        let before = std::mem::replace(&mut self.options, options);
+        self.interval = interval(options);
+        self.not_before = Instant::now();
+        if before.stream == options.stream && self.subscription.suits(options.codecs) {
+            self.subscription.change(delivery);
+            if let Some(former) = &mut self.former {
+                former.change(delivery);
+                self.subscription.set_credit(None);
+            }
+            return Vec::new();
+        }
+        let new = self
+            .camera
+            .subscribe(options.stream.into(), delivery, ready, token);
+        let old = std::mem::replace(&mut self.subscription, new);
+        // The one that has pictures continues, if the viewer can still decode them.
+        let all = [Some(old), self.former.take()].into_iter().flatten();
+        let (mut kept, mut ended): (Vec<_>, Vec<_>) =
+            all.partition(|each| each.taken() > 0 && each.is_decodable_by(options.codecs));
+        ended.extend(kept.drain(1.min(kept.len())..));
+        if let Some(mut former) = kept.pop() {
+            // Until then the credit is that of the former one.
+            former.change(delivery);
+            self.subscription.set_credit(None);
+            self.former = Some(former);
+        } else if ended.iter().any(|each| each.taken() > 0) {
+            self.subscription.mark_switched();
+        }
+        ended
+    }
+}
+
+/// The shortest time between two JPEGs, if the viewer asked for a pace.
+fn interval(options: StreamOptions) -> Option<Duration> {
+    let fps = options.max_fps?;
+    let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(MAX_INTERVAL);
+    Some(interval.min(MAX_INTERVAL))
+}
+
+fn delivery(options: StreamOptions) -> Delivery {
+    Delivery {
+        decodable: options.codecs,
+        only_key_frames: options.key_only,
+        credit: options.credit,
+        direct_jpeg: options.max_fps.is_none(),
+    }
+}
+
 /// All subscriptions of a viewer.
 pub struct Watched {
     hub: Arc<Hub>,
@@ -167,49 +237,14 @@ impl Watched {
     }
 
     fn watch(&mut self, camera: Arc<Camera>, options: StreamOptions) {
-        let interval = options.max_fps.map(|fps| {
-            let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(MAX_INTERVAL);
-            interval.min(MAX_INTERVAL)
-        });
-        let delivery = Delivery {
-            decodable: options.codecs,
-            only_key_frames: options.key_only,
-            credit: options.credit,
-            direct_jpeg: interval.is_none(),
-        };
         let id = camera.id().as_str().to_owned();
+        let ready = self.ready.clone();
         let current = self.tokens.get(&id).copied();
         if let Some(token) = current
             && let Some(watch) = &mut self.watches[token]
             && Arc::ptr_eq(&watch.camera, &camera)
         {
-            let before = std::mem::replace(&mut watch.options, options);
-            watch.interval = interval;
-            watch.not_before = Instant::now();
-            if before.stream == options.stream && watch.subscription.suits(options.codecs) {
-                watch.subscription.change(delivery);
-                if let Some(former) = &mut watch.former {
-                    former.change(delivery);
-                    watch.subscription.set_credit(None);
-                }
-                return;
-            }
-            let ready = self.ready.clone();
-            let new = camera.subscribe(options.stream.into(), delivery, ready, token);
-            let old = std::mem::replace(&mut watch.subscription, new);
-            // The one that has pictures continues, if the viewer can still decode them.
-            let all = [Some(old), watch.former.take()].into_iter().flatten();
-            let (mut kept, mut ended): (Vec<_>, Vec<_>) =
-                all.partition(|each| each.taken() > 0 && each.is_decodable_by(options.codecs));
-            ended.extend(kept.drain(1.min(kept.len())..));
-            if let Some(mut former) = kept.pop() {
-                // Until then the credit is that of the former one.
-                former.change(delivery);
-                watch.subscription.set_credit(None);
-                watch.former = Some(former);
-            } else if ended.iter().any(|each| each.taken() > 0) {
-                watch.subscription.mark_switched();
-            }
+            let ended = watch.change(options, ready, token);
             ended.iter().for_each(|each| self.count(each));
             return;
         }
@@ -217,22 +252,13 @@ impl Watched {
         // stops an upstream in between.
         let free = self.watches.iter().position(Option::is_none);
         let token = free.unwrap_or(self.watches.len());
-        let ready = self.ready.clone();
-        let mut subscription = camera.subscribe(options.stream.into(), delivery, ready, token);
+        let mut watch = Watch::new(camera, options, ready, token);
         if current.is_some() {
-            subscription.mark_switched();
+            watch.subscription.mark_switched();
         }
-        let watch = Some(Watch {
-            subscription,
-            camera,
-            former: None,
-            options,
-            interval,
-            not_before: Instant::now(),
-        });
         match self.watches.get_mut(token) {
-            Some(slot) => *slot = watch,
-            None => self.watches.push(watch),
+            Some(slot) => *slot = Some(watch),
+            None => self.watches.push(Some(watch)),
         }
         self.end(&id);
         self.tokens.insert(id, token);

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// Where `make test` installs it, unless the machine has one.
+/// Where `make test-full` installs it, unless the machine has one.
 const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/websocat/bin");
 
 struct Websocat {
@@ -34,7 +34,7 @@ impl Websocat {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("websocat; `make test` installs it");
+            .expect("websocat; `make test-full` installs it");
         let input = program.stdin.take().unwrap();
         let mut output = program.stdout.take().unwrap();
         let mut received = Vec::new();
@@ -65,6 +65,7 @@ impl Websocat {
 }
 
 #[tokio::test]
+#[ignore = "`make test-full` compiles websocat and runs this test"]
 async fn websocat_pushes_is_replaced_and_is_disconnected() {
     let (site, _dir) = site().await;
     let hub = site.address;

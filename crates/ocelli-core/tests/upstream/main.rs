@@ -1,186 +1,18 @@
 //! The lifecycle of an upstream with demand, crashes and silence, on a paused clock.
 
+mod renditions;
+mod stage;
+
 use ocelli_core::{
-    Camera, Codec, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Rendition,
-    Renditions, RunOnce, Source, State, Timestamp,
+    Camera, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Renditions, RunOnce,
+    Source, State,
 };
-use std::future::pending;
+use stage::{Behaviour, Puppet, Stage, kept_stage, settle, stage};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, advance, sleep};
-
-/// A scripted camera.
-struct Puppet {
-    attempts: watch::Sender<usize>,
-    running: Arc<AtomicUsize>,
-    behaviour: Behaviour,
-}
-
-#[derive(Clone, Copy)]
-enum Behaviour {
-    /// One picture at once and then one each second.
-    Plays,
-    /// Two pictures, then silence.
-    Freezes,
-    /// Fails at once.
-    Refuses,
-    /// Fails at the first attempts, then plays.
-    RefusesUntil(usize),
-    /// Continuous H.264.
-    PlaysNative,
-    /// Fails at once, for another reason.
-    Dead,
-    /// Panics, as a defect in the source would.
-    Panics,
-}
-
-struct Running(Arc<AtomicUsize>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Source for Puppet {
-    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        self.attempts.send_modify(|attempts| *attempts += 1);
-        self.running.fetch_add(1, Ordering::SeqCst);
-        let running = Running(self.running.clone());
-        let attempt = *self.attempts.borrow();
-        Box::pin(async move {
-            let _running = running;
-            let refusal = || Failure::new(FailureKind::Unauthorized, "401: wrong user or password");
-            let jpeg = || Picture::jpeg(FrameBuffer::copy_from(b"jpeg"), Some((320, 240)));
-            match self.behaviour {
-                Behaviour::Refuses => return Err(refusal()),
-                Behaviour::RefusesUntil(good) if attempt < good => return Err(refusal()),
-                Behaviour::Dead => {
-                    let failure = Failure::new(FailureKind::Unreachable, "no route to host");
-                    return Err(failure);
-                }
-                Behaviour::Panics => panic!("a defect of the source"),
-                Behaviour::Freezes => {
-                    publisher.publish(jpeg());
-                    sleep(Duration::from_millis(10)).await;
-                    publisher.publish(jpeg());
-                    return pending().await;
-                }
-                Behaviour::Plays | Behaviour::RefusesUntil(_) | Behaviour::PlaysNative => {}
-            }
-            loop {
-                publisher.publish(match self.behaviour {
-                    Behaviour::PlaysNative => Picture {
-                        codec: Codec::H264,
-                        key: true,
-                        captured: Timestamp(7),
-                        size: Some((640, 480)),
-                        codec_string: None,
-                        buffer: FrameBuffer::copy_from(b"unit"),
-                    },
-                    _ => jpeg(),
-                });
-                sleep(Duration::from_secs(1)).await;
-            }
-        })
-    }
-}
-
-/// A rendition that converts each access unit to a "JPEG".
-struct Echo(Arc<AtomicUsize>);
-
-impl Rendition for Echo {
-    fn run_once(
-        self: Arc<Self>,
-        mut input: ocelli_core::Follower,
-        publisher: Publisher,
-    ) -> RunOnce {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        let running = Running(self.0.clone());
-        Box::pin(async move {
-            let _running = running;
-            loop {
-                let unit = input.next().await;
-                let mut picture = Picture::jpeg(FrameBuffer::copy_from(b"derived"), None);
-                picture.captured = unit.captured;
-                publisher.publish(picture);
-            }
-        })
-    }
-}
-
-struct Stage {
-    hub: Hub,
-    camera: Arc<Camera>,
-    attempts: watch::Receiver<usize>,
-    running: Arc<AtomicUsize>,
-    renditions: Arc<AtomicUsize>,
-    mpeg1: Arc<AtomicUsize>,
-}
-
-fn stage(behaviour: Behaviour) -> Stage {
-    kept_stage(behaviour, false)
-}
-
-/// `keep`: it stays connected without viewers.
-fn kept_stage(behaviour: Behaviour, keep: bool) -> Stage {
-    let hub = Hub::default();
-    let running = Arc::new(AtomicUsize::new(0));
-    let renditions = Arc::new(AtomicUsize::new(0));
-    let mpeg1 = Arc::new(AtomicUsize::new(0));
-    let attempts = watch::Sender::new(0);
-    let receiver = attempts.subscribe();
-    let source = Arc::new(Puppet {
-        attempts,
-        running: running.clone(),
-        behaviour,
-    });
-    let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(
-        &id,
-        source,
-        Renditions {
-            jpeg: Some(Arc::new(Echo(renditions.clone()))),
-            mpeg1: Some(Arc::new(Echo(mpeg1.clone()))),
-        },
-    );
-    let camera = Camera::new(id, "Cam".into(), "puppet", upstream, None, keep);
-    let camera = hub.add(camera).expect("a free name");
-    Stage {
-        hub,
-        camera,
-        attempts: receiver,
-        running,
-        renditions,
-        mpeg1,
-    }
-}
-
-impl Stage {
-    fn state(&self) -> State {
-        self.camera.status().state
-    }
-
-    async fn until(&self, wanted: impl Fn(&State) -> bool) {
-        let mut changes = self.hub.changes();
-        while !wanted(&self.state()) {
-            changes.changed().await.expect("the hub is alive");
-        }
-    }
-
-    fn running(&self) -> usize {
-        self.running.load(Ordering::SeqCst)
-    }
-}
-
-/// Runs all ready tasks without advancing the clock.
-async fn settle() {
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn the_first_viewer_starts_the_upstream_and_the_grace_period_keeps_it_running() {
@@ -388,30 +220,6 @@ async fn a_panic_in_a_source_crashes_only_that_camera() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_native_stream_is_rendered_only_while_jpeg_is_watched() {
-    let stage = stage(Behaviour::PlaysNative);
-    let mut one = stage.camera.follow(Quality::Main);
-    let mut two = stage.camera.follow(Quality::Main);
-    let frame = one.next().await;
-    two.next().await;
-    assert_eq!(&frame.payload()[..], b"derived");
-    assert_eq!(
-        frame.captured,
-        Timestamp(7),
-        "the time of the picture, not of the encoding"
-    );
-    assert_eq!(
-        stage.renditions.load(Ordering::SeqCst),
-        1,
-        "one rendition for all viewers"
-    );
-    drop((one, two));
-    stage.until(|state| *state == State::Idle).await;
-    settle().await;
-    assert_eq!(stage.renditions.load(Ordering::SeqCst), 0);
-}
-
-#[tokio::test(start_paused = true)]
 async fn viewers_that_come_and_go_at_any_time_leave_at_most_one_source() {
     let stage = stage(Behaviour::Plays);
     let (sender, mut receiver) = mpsc::channel(1);
@@ -431,54 +239,6 @@ async fn viewers_that_come_and_go_at_any_time_leave_at_most_one_source() {
     stage.until(|state| *state == State::Idle).await;
     settle().await;
     assert_eq!(stage.running(), 0);
-}
-
-/// A rendition that ends at once.
-struct Broken(Arc<AtomicUsize>);
-
-impl Rendition for Broken {
-    fn run_once(self: Arc<Self>, _: ocelli_core::Follower, _: Publisher) -> RunOnce {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        let failure = Failure::new(FailureKind::Missing, "ffmpeg is not installed");
-        Box::pin(async move { Err(failure) })
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn repeated_retries_do_not_restart_a_rendition_in_a_loop() {
-    let hub = Hub::default();
-    let runs = Arc::new(AtomicUsize::new(0));
-    let source = Arc::new(Puppet {
-        attempts: watch::Sender::new(0),
-        running: Arc::default(),
-        behaviour: Behaviour::PlaysNative,
-    });
-    let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(
-        &id,
-        source,
-        Renditions {
-            jpeg: Some(Arc::new(Broken(runs.clone()))),
-            mpeg1: None,
-        },
-    );
-    let camera = hub
-        .add(Camera::new(
-            id,
-            "Cam".into(),
-            "puppet",
-            upstream,
-            None,
-            false,
-        ))
-        .expect("a free name");
-    let _viewer = camera.follow(Quality::Main);
-    for _ in 0..1000 {
-        camera.retry();
-        sleep(Duration::from_millis(1)).await;
-    }
-    let runs = runs.load(Ordering::SeqCst);
-    assert!((2..=5).contains(&runs), "{runs} in a second");
 }
 
 /// A source that is configured to deliver a picture every ten seconds.
@@ -519,38 +279,6 @@ async fn a_camera_with_a_long_interval_does_not_stall_between_pictures() {
     for _ in 0..60 {
         sleep(Duration::from_secs(1)).await;
         assert_eq!(camera.status().state, State::Live);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn mpeg_1_is_encoded_from_any_stream_and_only_while_it_is_watched() {
-    for (behaviour, bytes) in [
-        (Behaviour::Plays, b"derived"),
-        (Behaviour::PlaysNative, b"derived"),
-    ] {
-        let stage = stage(behaviour);
-        let mut viewer = stage.camera.follow_mpeg1(Quality::Main);
-        assert_eq!(&viewer.next().await.payload()[..], bytes);
-        let running = |count: &AtomicUsize| count.load(Ordering::SeqCst);
-        assert_eq!((running(&stage.mpeg1), running(&stage.renditions)), (1, 0));
-        // The encoder follows the camera's native stream but does not count as a viewer.
-        sleep(Duration::from_secs(5)).await;
-        let status = stage.camera.status();
-        assert_eq!((status.viewers, status.dropped), (1, 0));
-        // Missed frames are counted as for JPEG.
-        viewer.next().await;
-        sleep(Duration::from_secs(3)).await;
-        viewer.next().await;
-        assert!(stage.camera.status().dropped >= 2);
-
-        // JPEG continues without it.
-        let _jpeg = stage.camera.follow(Quality::Main);
-        drop(viewer);
-        sleep(Duration::from_secs(9)).await;
-        assert_eq!(running(&stage.mpeg1), 1, "it survives a page reload");
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(running(&stage.mpeg1), 0);
-        assert_eq!(stage.running(), 1);
     }
 }
 

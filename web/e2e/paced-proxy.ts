@@ -1,0 +1,72 @@
+// A slow network between a hub and a viewer: a proxy that passes on what the hub sends at a limited rate.
+import { createServer, Socket, type AddressInfo, type SocketConstructorOpts } from 'node:net';
+
+/** How often bytes are passed on; ms. */
+const STEP = 20;
+/** How much of the rate a late timer may make up for; ms. */
+const LATE = 200;
+
+export interface PacedProxy {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export async function startPacedProxy(port: number, bytesPerSecond: number): Promise<PacedProxy> {
+  const sockets = new Set<Socket>();
+  const perStep = Math.ceil((bytesPerSecond * STEP) / 1000);
+  // All connections share the rate.
+  const waiting: { readonly bytes: number; readonly send: () => void }[] = [];
+  let allowance = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    // What is not used is not saved up.
+    allowance = Math.min(allowance, 0) + (bytesPerSecond * Math.min(now - last, LATE)) / 1000;
+    last = now;
+    while (allowance > 0) {
+      const next = waiting.shift();
+      if (!next) return;
+      allowance -= next.bytes;
+      next.send();
+    }
+  }, STEP);
+
+  async function forward(from: Socket, to: Socket): Promise<void> {
+    for await (const chunk of from as AsyncIterable<Buffer>) {
+      for (let at = 0; at < chunk.length; at += perStep) {
+        const bytes = chunk.subarray(at, at + perStep);
+        await new Promise<void>((send) => waiting.push({ bytes: bytes.length, send }));
+        to.write(bytes);
+      }
+    }
+    to.end();
+  }
+
+  const server = createServer((viewer) => {
+    // Little is read ahead, as by a router with a short queue.
+    const shortQueue = { readableHighWaterMark: 1 } as SocketConstructorOpts;
+    const hub = new Socket(shortQueue).connect(port, '127.0.0.1');
+    for (const socket of [viewer, hub]) {
+      sockets.add(socket);
+      socket.setNoDelay();
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        viewer.destroy();
+        hub.destroy();
+        sockets.delete(socket);
+      });
+    }
+    viewer.pipe(hub);
+    forward(hub, viewer).catch(() => viewer.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: () =>
+      new Promise((resolve) => {
+        clearInterval(timer);
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}

@@ -193,6 +193,25 @@ test('keeps more distance after it ran out of pictures, for some time', () => {
   expect(media.video.currentTime).toBeGreaterThan(farther + 0.02);
 });
 
+test('keeps more distance while pictures are skipped', () => {
+  media.source.open();
+  play(20);
+  const start = media.video.currentTime;
+  platform.advance(1_100);
+  for (let index = 0; index < 40; index++) {
+    delta();
+    media.buffer.finish();
+    platform.advance(INTERVAL);
+    if (index % 2 === 0) media.video.show(start + (index * INTERVAL) / 1000);
+  }
+  const edge = media.video.currentTime;
+  media.video.currentTime = start - 2;
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBeLessThan(edge + 2 * INTERVAL - 0.1);
+  expect(media.video.currentTime).toBeGreaterThan(start);
+});
+
 test('removes what was played, up to a key frame', () => {
   media.source.open();
   play(150);

@@ -21,6 +21,8 @@ interface Segment {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The codec, if it starts with an initialization segment. */
   readonly type: string | undefined;
+  /** Whether it has been counted as taken. */
+  readonly isTaken: boolean;
 }
 
 /** A player that has shown nothing for this long, in ms, and since this many units, is silent. */
@@ -30,9 +32,16 @@ const WATCH_INTERVAL = 500;
 /** What was played is removed after this long; s. */
 const KEPT = 3;
 const MICRO = 1_000_000;
-/** After playback ran out of pictures it stays further behind them, for some time; s and ms. */
+/** If playback ran out of pictures or skipped some, it stays further behind them, for some time; s and ms. */
 const TARGET_STEP = 0.03;
 const CALM = 10_000;
+/** How many units are compared with the pictures that were shown of them, and the part that must be. */
+const COMPARED = 16;
+const ENOUGH = 0.8;
+/** The most units that wait for the others of their group. */
+const MAX_HELD = 16;
+/** After a jump, pictures that were jumped over are not compared; ms. */
+const SETTLED = 1_500;
 /** A jump takes time, in ms, so the next one waits. */
 const JUMP_INTERVAL = 700;
 const STEP_INTERVAL = 1_000;
@@ -61,6 +70,18 @@ export class MediaPlayer {
   #target = MIN_TARGET;
   #targetChangedAt = 0;
   #jumpedAt = 0;
+  /** Units and shown pictures since they were last compared. */
+  #compared = 0;
+  /**
+   * Whether a unit is appended only together with those that are shown before it. At the end of their buffer some
+   * browsers show what they have, and skip pictures that come later and belong before that.
+   */
+  #isGrouped = false;
+  #held: Segment[] = [];
+  /** The latest presentation times of what is held and of what is not; µs. */
+  #heldNewest = 0;
+  #newest = 0;
+  #shown = 0;
   #unitsSincePicture = 0;
   #silentSince = 0;
   #checkedAt = 0;
@@ -80,7 +101,7 @@ export class MediaPlayer {
     video.disableRemotePlayback = true;
     video.setAttribute('aria-hidden', 'true');
     video.onerror = () => this.#fail('error');
-    video.onwaiting = () => this.#onWaiting();
+    video.onwaiting = () => this.#keepFarther(TARGET_STEP);
     // A browser pauses an element that is moved in the page.
     video.onpause = () => this.#play();
     this.#source = browser.createSource();
@@ -113,9 +134,19 @@ export class MediaPlayer {
     if (isKey) this.#keys.push(times.presentationTime / MICRO);
     this.#sequence += 1;
     const bytes = fragment(this.#sequence, times, isKey, sample);
-    this.#queue.push({ bytes: init ? join([init, bytes]) : bytes, type: init && type });
+    // What is shown before all that follows is complete.
+    if (times.presentationTime >= this.#timeline.newest || this.#held.length >= MAX_HELD) this.#release();
+    this.#held.push({
+      bytes: init ? join([init, bytes]) : bytes,
+      type: init && type,
+      isTaken: this.#isGrouped,
+    });
+    this.#heldNewest = this.#timeline.newest;
+    if (this.#isGrouped) this.#events.taken();
+    else this.#release();
     if (this.#unitsSincePicture === 0) this.#silentSince = this.#platform.now();
     this.#unitsSincePicture += 1;
+    this.#compare();
     this.#pump();
   }
 
@@ -137,6 +168,11 @@ export class MediaPlayer {
     this.#detach();
   }
 
+  #release(): void {
+    this.#queue.push(...this.#held.splice(0));
+    this.#newest = this.#heldNewest;
+  }
+
   /** Hands the browser what waits, as far as it takes it. */
   #pump(): void {
     const [first] = this.#queue;
@@ -154,7 +190,7 @@ export class MediaPlayer {
       const batch = end < 0 ? this.#queue : this.#queue.slice(0, end);
       buffer.appendBuffer(join(batch.map(({ bytes }) => bytes)));
       this.#queue = end < 0 ? [] : this.#queue.slice(end);
-      this.#appending = batch.length;
+      this.#appending = batch.filter(({ isTaken }) => !isTaken).length;
     } catch (error) {
       const isFull = error instanceof DOMException && error.name === 'QuotaExceededError';
       if (!isFull || !this.#buffer || !this.#trim(this.#buffer, 0)) this.#fail('error');
@@ -213,7 +249,7 @@ export class MediaPlayer {
     const { video } = this;
     if (video.seeking) return;
     const now = this.#platform.now();
-    if (now - this.#targetChangedAt > CALM) this.#setTarget(this.#target - TARGET_STEP);
+    if (now - this.#targetChangedAt > CALM) this.#keepFarther(-TARGET_STEP);
     const steering = steer(this.#edge - video.currentTime, this.#target, video.playbackRate);
     if (steering === 'jump') {
       if (now - this.#jumpedAt > JUMP_INTERVAL) this.#jump();
@@ -231,19 +267,32 @@ export class MediaPlayer {
     this.#jumpedAt = this.#platform.now();
   }
 
+  /**
+   * Up to where pictures can be shown; s. Where they are not shown in the order in which they are decoded, those before
+   * the newest may be missing, and a decoder holds back about as many more before it knows their order.
+   */
   get #edge(): number {
-    return this.#timeline.edge / MICRO;
+    const { stepBack } = this.#timeline;
+    return (this.#newest - (this.#isGrouped ? 1 : 2) * stepBack) / MICRO;
   }
 
-  #onWaiting(): void {
-    // What the browser needs to play on differs between them.
-    if (this.#worked && this.#platform.now() - this.#targetChangedAt > STEP_INTERVAL)
-      this.#setTarget(this.#target + TARGET_STEP);
+  /** How far ahead of the shown picture browsers need others differs between them. */
+  #keepFarther(step: number): void {
+    const now = this.#platform.now();
+    if (!this.#worked || now - this.#targetChangedAt < STEP_INTERVAL) return;
+    this.#target = Math.min(MAX_TARGET, Math.max(MIN_TARGET, this.#target + step));
+    this.#targetChangedAt = now;
   }
 
-  #setTarget(target: number): void {
-    this.#target = Math.min(MAX_TARGET, Math.max(MIN_TARGET, target));
-    this.#targetChangedAt = this.#platform.now();
+  #compare(): void {
+    this.#compared += 1;
+    const isSettled = this.#platform.now() - this.#jumpedAt > SETTLED;
+    if (isSettled && this.#compared < COMPARED) return;
+    if (isSettled && this.#shown < COMPARED * ENOUGH) {
+      if (this.#timeline.isReordered) this.#isGrouped = true;
+      else this.#keepFarther(TARGET_STEP);
+    }
+    this.#compared = this.#shown = 0;
   }
 
   #watchPictures(): void {
@@ -279,6 +328,7 @@ export class MediaPlayer {
     const { videoWidth, videoHeight } = this.video;
     if (captureTime === undefined || videoWidth === 0) return;
     this.#worked = true;
+    this.#shown += 1;
     this.#unitsSincePicture = 0;
     this.#events.shown(captureTime, videoWidth, videoHeight);
   }

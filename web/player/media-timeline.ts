@@ -37,7 +37,6 @@ interface Known {
 export class MediaTimeline {
   /** The capture time at media time 0. */
   #offset: number | undefined;
-  /** The latest presentation time so far. */
   #newest = 0;
   #decodeTime = 0;
   /** No picture is shown earlier: the time of the newest key frame that allows none, or of the first one. */
@@ -48,13 +47,22 @@ export class MediaTimeline {
   #interval = DEFAULT_INTERVAL;
   #units = 0;
   #isReordered = false;
-  /** How much a presentation time typically steps back at most. */
   #stepBack = 0;
   #known: Known[] = [];
 
-  /** Up to where pictures can be shown: those before a later one in decoding order may be missing. */
-  get edge(): number {
-    return this.#newest - this.#stepBack;
+  /** Whether pictures are not shown in the order in which they are decoded. */
+  get isReordered(): boolean {
+    return this.#isReordered;
+  }
+
+  /** The latest presentation time so far. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  /** How much a presentation time typically steps back at most. */
+  get stepBack(): number {
+    return this.#stepBack;
   }
 
   /**

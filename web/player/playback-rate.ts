@@ -2,7 +2,7 @@
 
 /** The distance between the newest picture and the shown one that is aimed at: it must be decoded in the meantime. */
 export const MIN_TARGET = 0.08;
-export const MAX_TARGET = 0.5;
+export const MAX_TARGET = 0.35;
 /** Further behind than this, playing faster takes too long. */
 const MAX_BEHIND = 1;
 /** Distances from the target at which the rate changes, and up to which it stays changed. */

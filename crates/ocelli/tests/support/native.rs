@@ -59,8 +59,7 @@ impl Viewer {
         let collecting = async {
             while frames.len() < count {
                 let next = self.next().await;
-                let is_overtaken = |last: &Frame| next.key && next.sequence != last.sequence + 1;
-                if frames.last().is_some_and(is_overtaken) {
+                if is_overtaken(&frames, &next) {
                     frames.clear();
                 }
                 frames.push(next);
@@ -84,6 +83,13 @@ impl Viewer {
         frames.extend(self.frames(count - 1).await);
         frames
     }
+}
+
+/// Whether the viewer with these frames was overtaken by a newer group, at whose key frame it
+/// continues.
+pub fn is_overtaken(frames: &[Frame], next: &Frame) -> bool {
+    let follows = |last: &Frame| next.sequence == last.sequence + 1;
+    next.key && !frames.last().is_none_or(follows)
 }
 
 /// The types of the NAL units in an access unit.

@@ -7,6 +7,7 @@ const SERVER = fileURLToPath(new URL('../../crates/ocelli-testkit/rtsp_server.py
 const TIMEOUT = 20_000;
 
 export interface RtspServer {
+  readonly port: string;
   /** Returns the address of a mount, without user and password. */
   url(mount: string): string;
   stop(): void;
@@ -24,6 +25,7 @@ export async function startRtsp(options: readonly string[] = []): Promise<RtspSe
     child.once('error', reject);
   });
   return {
+    port,
     url: (mount) => `rtsp://127.0.0.1:${port}${mount}`,
     stop: () => void child.kill('SIGKILL'),
   };

@@ -48,7 +48,10 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-export async function startFirefox(): Promise<WebDriverBrowser> {
+/** `preferences` are those of `about:config`. */
+export async function startFirefox(
+  preferences: Readonly<Record<string, string | number>> = {},
+): Promise<WebDriverBrowser> {
   const profile = await mkdtemp(join(tmpdir(), 'ocelli-firefox-'));
   const settings = {
     'marionette.port': 0,
@@ -58,6 +61,7 @@ export async function startFirefox(): Promise<WebDriverBrowser> {
     'network.captive-portal-service.enabled': false,
     'network.connectivity-service.enabled': false,
     'datareporting.policy.dataSubmissionEnabled': false,
+    ...preferences,
   };
   const lines = Object.entries(settings).map(
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,

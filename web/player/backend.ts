@@ -35,10 +35,10 @@ export class Backend {
     this.#timeout = setTimeout(() => this.#usePage(), WORKER_TIMEOUT);
   }
 
-  send(message: ToPainter): void {
+  send(message: ToPainter, transfer: Transferable[] = []): void {
     if (this.location === undefined) this.#queued.push(message);
     else if (this.location === 'page') this.#painter?.receive(message);
-    else this.#post(message);
+    else this.#post(message, transfer);
   }
 
   close(): void {
@@ -71,12 +71,12 @@ export class Backend {
     for (const message of queued) this.send(message);
   }
 
-  #post(message: ToPainter): void {
+  #post(message: ToPainter, transfer: Transferable[]): void {
     if (message.kind === 'surface' && message.canvas instanceof HTMLCanvasElement) {
       const canvas = message.canvas.transferControlToOffscreen();
       this.#worker?.postMessage({ ...message, canvas }, [canvas]);
     } else {
-      this.#worker?.postMessage(message);
+      this.#worker?.postMessage(message, transfer);
     }
   }
 }

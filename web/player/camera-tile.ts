@@ -129,6 +129,10 @@ export class CameraTile extends ScreenElement {
     this.emit('tile-change');
   }
 
+  parentOf(): HTMLElement {
+    return this.#view.picture;
+  }
+
   tick(): void {
     const engine = this.engine;
     if (!engine) return;

@@ -182,6 +182,10 @@ export class CameraWall extends ScreenElement {
     this.emit('wall-change');
   }
 
+  parentOf(camera: string): HTMLElement | undefined {
+    return this.#tiles.get(camera)?.view.picture;
+  }
+
   tick(): void {
     const engine = this.engine;
     if (!engine) return;

@@ -23,6 +23,8 @@ export function notNativeReason(reason: NotNative): string {
       return 'because the video decoder did not respond';
     case 'error':
       return 'because the video decoder failed';
+    case 'refused':
+      return 'until you press a key or click, because this browser does not start video by itself';
     case 'waiting':
       return 'until the next key frame of the camera';
     case 'chosen':

@@ -6,6 +6,8 @@ import { parseCameras, type Camera, type DeliveryCounts } from '../client/events
 import { Backend, type PainterLocation } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
 import type { HubAddress } from '../client/hub-address.ts';
+import { browserMedia } from './media-browser.ts';
+import { MediaStage } from './media-stage.ts';
 import type { FromPainter, Picture, Pixels, Placement, Watch } from './messages.ts';
 
 /** An element that shows cameras. */
@@ -14,6 +16,8 @@ export interface Screen {
   changed(): void;
   /** Called four times a second to update the texts on tiles. */
   tick(): void;
+  /** The element to show a camera in, instead of the canvas. */
+  parentOf(camera: string): HTMLElement | undefined;
 }
 
 const LIST_INTERVAL = 3_000;
@@ -33,6 +37,8 @@ export class Engine {
   roundTrip: number | undefined;
 
   readonly #backend: Backend;
+  /** Exists in browsers with media elements. The painter uses it if there are no video decoders. */
+  readonly #stage: MediaStage | undefined;
   readonly #screens = new Map<Screen, ReadonlyMap<string, Watch>>();
   readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
   #socketLink: Link = 'connecting';
@@ -50,7 +56,15 @@ export class Engine {
     this.address = address;
     this.fallback = new FallbackPlan(address);
     this.#backend = new Backend((message) => this.#receive(message));
-    this.#backend.send({ kind: 'open', url: address.socket });
+    const media = browserMedia();
+    this.#stage =
+      media &&
+      new MediaStage(
+        media,
+        (message, transfer) => this.#backend.send({ kind: 'media', message }, transfer),
+        (camera) => this.#parentsOf(camera),
+      );
+    this.#backend.send({ kind: 'open', url: address.socket, media: media !== undefined });
     document.addEventListener('visibilitychange', this.#onVisibilityChange);
     window.addEventListener('online', this.#reconnectNow);
   }
@@ -98,6 +112,7 @@ export class Engine {
     window.removeEventListener('online', this.#reconnectNow);
     clearInterval(this.#listTimer);
     this.fallback.clear();
+    this.#stage?.close();
     this.#backend.close();
   }
 
@@ -106,6 +121,7 @@ export class Engine {
     if (!this.#screens.has(screen)) return;
     this.#screens.set(screen, cameras);
     this.#sendWatch();
+    this.#stage?.arrange();
   }
 
   addSurface(canvas: HTMLCanvasElement): number {
@@ -146,6 +162,8 @@ export class Engine {
   }
 
   read(surface: number, camera: string): Promise<Pixels | undefined> {
+    const pixels = this.#stage?.read(camera);
+    if (pixels) return Promise.resolve(pixels);
     const request = this.#nextNumber++;
     return new Promise((resolve) => {
       this.#reads.set(request, resolve);
@@ -171,6 +189,9 @@ export class Engine {
       case 'pixels':
         this.#reads.get(message.request)?.(message.pixels);
         this.#reads.delete(message.request);
+        break;
+      case 'media':
+        this.#stage?.receive(message.message);
         break;
       case 'ready':
       case 'unsupported':
@@ -262,6 +283,12 @@ export class Engine {
     } catch {
       return undefined;
     }
+  }
+
+  /** Where the screens that watch a camera show it. */
+  #parentsOf(camera: string): HTMLElement[] {
+    const watching = [...this.#screens].filter(([, cameras]) => cameras.has(camera));
+    return watching.flatMap(([screen]) => screen.parentOf(camera) ?? []);
   }
 
   /** Coalesced, because many cameras change at once when a hub starts. */

@@ -2,6 +2,7 @@
 import type { HubEvent, NativeCodec, StreamChoice } from '../client/events.ts';
 import type { Link } from '../client/connection.ts';
 import type { Rect } from './grid.ts';
+import type { FromMedia, ToMedia } from './media-messages.ts';
 
 /** A camera's rectangle on a surface, in device pixels. */
 export interface Placement extends Rect {
@@ -18,13 +19,14 @@ export interface Watch {
 
 /** Why a camera is shown as JPEG instead of its native video. */
 export type NotNative =
-  | { readonly cause: 'insecure' | 'no-decoders' | 'silent' | 'error' | 'waiting' | 'chosen' }
+  | { readonly cause: 'insecure' | 'no-decoders' | 'silent' | 'error' | 'refused' | 'waiting' | 'chosen' }
   | { readonly cause: 'sends'; readonly codec: string }
   | { readonly cause: 'unsupported'; readonly codec: NativeCodec; readonly type: string | undefined }
   | { readonly cause: 'too-many'; readonly limit: number };
 
 export type ToPainter =
-  | { readonly kind: 'open'; readonly url: string }
+  /** `media` is whether the page has media elements, for painters without video decoders. */
+  | { readonly kind: 'open'; readonly url: string; readonly media?: boolean }
   | {
       readonly kind: 'surface';
       readonly surface: number;
@@ -43,6 +45,7 @@ export type ToPainter =
   | { readonly kind: 'retry'; readonly cameras: readonly string[] }
   | { readonly kind: 'reconnectNow' }
   | { readonly kind: 'read'; readonly request: number; readonly surface: number; readonly camera: string }
+  | { readonly kind: 'media'; readonly message: FromMedia }
   | { readonly kind: 'close' };
 
 export type PictureCodec = 'jpeg' | 'mpeg1' | NativeCodec;
@@ -86,4 +89,5 @@ export type FromPainter =
       readonly roundTrip: number | undefined;
       readonly pictures: readonly Picture[];
     }
+  | { readonly kind: 'media'; readonly message: ToMedia }
   | { readonly kind: 'pixels'; readonly request: number; readonly pixels: Pixels | undefined };

@@ -2,9 +2,9 @@
 // have failed.
 import type { Camera, NativeCodec, StreamChoice, StreamInfo } from '../client/events.ts';
 import type { Platform } from '../client/connection.ts';
-import type { DecoderFailure } from './native-decoder.ts';
+import type { MediaFailure } from './media-messages.ts';
 import type { NotNative } from './messages.ts';
-import type { VideoPlatform, NoVideo } from './video-platform.ts';
+import type { NoVideo, VideoSupport } from './video-platform.ts';
 
 /** The types that stand for a codec while the camera's own is not known, best first. */
 const TYPICAL: readonly (readonly [NativeCodec, string])[] = [
@@ -23,13 +23,13 @@ interface Failures {
   /** Only software decoders are used, because others failed with this stream. */
   software: boolean;
   /** Why the camera gets JPEG: software decoders failed too. */
-  given: DecoderFailure | undefined;
+  given: MediaFailure | undefined;
   errors: number[];
   cancelRetry: (() => void) | undefined;
 }
 
 export class NativePolicy {
-  readonly #video: VideoPlatform | undefined;
+  readonly #video: VideoSupport | undefined;
   readonly #none: NoVideo | undefined;
   readonly #platform: Platform;
   readonly #changed: () => void;
@@ -40,7 +40,7 @@ export class NativePolicy {
   #waited = false;
 
   /** `changed` is called when the answers of this object may have changed. */
-  constructor(video: VideoPlatform | NoVideo, platform: Platform, changed: () => void) {
+  constructor(video: VideoSupport | NoVideo, platform: Platform, changed: () => void) {
     this.#video = typeof video === 'string' ? undefined : video;
     this.#none = typeof video === 'string' ? video : undefined;
     this.#platform = platform;
@@ -54,7 +54,7 @@ export class NativePolicy {
     });
   }
 
-  get video(): VideoPlatform | undefined {
+  get video(): VideoSupport | undefined {
     return this.#video;
   }
 
@@ -124,7 +124,7 @@ export class NativePolicy {
   }
 
   /** Records that a decoder failed: first software is tried, then the camera gets JPEG for a while. */
-  failed(camera: string, failure: DecoderFailure, worked: boolean): void {
+  failed(camera: string, failure: MediaFailure, worked: boolean): void {
     const now = this.#platform.now();
     const failures = this.#failures.get(camera) ?? {
       software: false,
@@ -138,7 +138,7 @@ export class NativePolicy {
       if (failures.errors.length < MAX_ERRORS) return;
     }
     failures.errors = [];
-    if (!failures.software) {
+    if (!failures.software && failure !== 'refused') {
       failures.software = true;
       return;
     }

@@ -2,6 +2,7 @@
 import { vi } from 'vitest';
 import type { StreamInfo } from '../client/events.ts';
 import { FakePlatform } from '../client/testing.ts';
+import type { FromMedia, ToMedia } from './media-messages.ts';
 import type { FromPainter, Picture, ToPainter, Watch } from './messages.ts';
 import { Painter } from './painter.ts';
 import { FakeVideo, FakeVideoFrame, h264Delta, h264Key } from './testing.ts';
@@ -56,15 +57,19 @@ export class PainterRig {
     });
   }
 
-  /** Opens a painter and its connection to a hub with these cameras. */
-  async start(cameras: Record<string, StreamInfo[]>, video: FakeVideo | NoVideo = this.video): Promise<void> {
+  /** Opens a painter and its connection to a hub with these cameras. `media` is whether the page has media elements. */
+  async start(
+    cameras: Record<string, StreamInfo[]>,
+    video: FakeVideo | NoVideo = this.video,
+    media = false,
+  ): Promise<void> {
     this.#painter = new Painter({
       platform: this.platform,
       video,
       post: (message) => this.#posted.push(message),
       nextPaint: (callback) => (this.#pendingPaint = callback),
     });
-    this.receive({ kind: 'open', url: 'ws://hub/ws/cameras' });
+    this.receive({ kind: 'open', url: 'ws://hub/ws/cameras', media });
     this.hello(cameras);
     await settle();
   }
@@ -76,6 +81,15 @@ export class PainterRig {
 
   receive(message: ToPainter): void {
     this.#painter?.receive(message);
+  }
+
+  /** The messages to the page's media elements so far. */
+  get toMedia(): ToMedia[] {
+    return this.#posted.filter((message) => message.kind === 'media').map(({ message }) => message);
+  }
+
+  fromMedia(message: FromMedia): void {
+    this.receive({ kind: 'media', message });
   }
 
   addSurface(width: number, ...cameras: string[]): void {

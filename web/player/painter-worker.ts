@@ -4,11 +4,11 @@ import { Painter } from './painter.ts';
 import { browserHost } from './browser-host.ts';
 
 const scope = self as unknown as {
-  postMessage(message: FromPainter): void;
+  postMessage(message: FromPainter, transfer?: Transferable[]): void;
   onmessage: ((event: MessageEvent<ToPainter>) => void) | null;
 };
 
-const painter = new Painter(browserHost((message) => scope.postMessage(message)));
+const painter = new Painter(browserHost((message, transfer) => scope.postMessage(message, transfer)));
 scope.onmessage = ({ data }) => painter.receive(data);
 // Some browsers transfer canvases but cannot draw on them here.
 scope.postMessage({ kind: new OffscreenCanvas(1, 1).getContext('2d') ? 'ready' : 'unsupported' });

@@ -6,9 +6,11 @@ import type { Camera, HubEvent, StreamChoice, Subscription } from '../client/eve
 import { CODEC_H264, CODEC_H265, type Frame } from '../client/frame.ts';
 import { coalesced } from '../client/coalesced.ts';
 import type { FromPainter, NotNative, Picture, PictureCodec, ToPainter, Watch } from './messages.ts';
-import type { DecoderFailure } from './native-decoder.ts';
+import { MediaElements, type MediaDecoder } from './media-decoder.ts';
+import type { MediaFailure, ToMedia } from './media-messages.ts';
+import { NativeDecoder } from './native-decoder.ts';
 import { NativePolicy } from './native-policy.ts';
-import { Slot, type SlotHost } from './slot.ts';
+import { Slot, type SlotHost, type VideoEvents } from './slot.ts';
 import { chooseStream, hasSubstream } from './stream-choice.ts';
 import { Surfaces } from './surfaces.ts';
 import type { NoVideo, VideoPlatform } from './video-platform.ts';
@@ -16,7 +18,7 @@ import type { NoVideo, VideoPlatform } from './video-platform.ts';
 export interface Host {
   readonly platform: Platform;
   readonly video: VideoPlatform | NoVideo;
-  post(message: FromPainter): void;
+  post(message: FromPainter, transfer?: Transferable[]): void;
   /** Calls back before the browser's next paint. */
   nextPaint(callback: () => void): void;
 }
@@ -27,7 +29,9 @@ const MAX_RESUME_AGE = 5_000;
 
 export class Painter {
   readonly #host: Host;
-  readonly #policy: NativePolicy;
+  #policy: NativePolicy;
+  /** The media elements of the page, if they are used. */
+  #media: MediaElements | undefined;
   readonly #slotHost: SlotHost;
   #connection: Connection | undefined;
   #surfaces = new Surfaces();
@@ -42,9 +46,8 @@ export class Painter {
     this.#policy = new NativePolicy(host.video, host.platform, () => this.#subscribe());
     this.#slotHost = {
       platform: host.platform,
-      video: this.#policy.video,
       isWanted: (camera) => this.#subscribed.has(camera),
-      accelerationOf: (camera) => this.#policy.accelerationOf(camera),
+      createDecoder: (camera, events) => this.#createDecoder(camera, events),
       finished: (camera) => this.#connection?.finished(camera),
       decoded: () => this.#schedulePaint(),
       decoderFailed: (camera, failure, worked) => this.#handleFailure(camera, failure, worked),
@@ -54,7 +57,7 @@ export class Painter {
   receive(message: ToPainter): void {
     switch (message.kind) {
       case 'open':
-        this.#open(message.url);
+        this.#open(message.url, message.media ?? false);
         break;
       case 'surface':
         this.#surfaces.add(message.surface, message.canvas);
@@ -92,13 +95,23 @@ export class Painter {
         this.#host.post({ kind: 'pixels', request: message.request, pixels });
         break;
       }
+      case 'media':
+        this.#media?.receive(message.message);
+        break;
       case 'close':
         this.#close();
         break;
     }
   }
 
-  #open(url: string): void {
+  #open(url: string, hasMedia: boolean): void {
+    const { video, platform } = this.#host;
+    if (typeof video === 'string' && hasMedia) {
+      const post = (message: ToMedia, transfer?: Transferable[]): void =>
+        this.#host.post({ kind: 'media', message }, transfer);
+      this.#media = new MediaElements(post, () => this.#policy.reset());
+      this.#policy = new NativePolicy(this.#media, platform, () => this.#subscribe());
+    }
     this.#connection = new Connection(url, this.#host.platform, {
       frame: (frame: Frame) => this.#handleFrame(frame),
       event: (event: HubEvent) => this.#handleEvent(event),
@@ -217,7 +230,14 @@ export class Painter {
     return (this.#subscribed.get(camera)?.codecs.length ?? 0) > 0;
   }
 
-  #handleFailure(camera: string, failure: DecoderFailure, worked: boolean): void {
+  #createDecoder(camera: string, events: VideoEvents): NativeDecoder | MediaDecoder | undefined {
+    if (this.#media) return this.#media.open(camera, events);
+    const { video, platform } = this.#host;
+    if (typeof video === 'string') return undefined;
+    return new NativeDecoder(video, platform, () => this.#policy.accelerationOf(camera), events);
+  }
+
+  #handleFailure(camera: string, failure: MediaFailure, worked: boolean): void {
     this.#policy.failed(camera, failure, worked);
     this.#subscribe();
     if (this.#isNative(camera)) this.#connection?.restart(camera);

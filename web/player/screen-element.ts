@@ -92,6 +92,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   abstract readTile(camera: string): Promise<Pixels | undefined>;
   abstract changed(): void;
   abstract tick(): void;
+  abstract parentOf(camera: string): HTMLElement | undefined;
   protected abstract attributeChanged(name: string): void;
   protected abstract attached(): void;
   protected abstract detached(): void;

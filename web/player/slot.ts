@@ -2,26 +2,31 @@
 // Decodes JPEG, and native video with a decoder that exists while the camera is subscribed with its codec.
 import type { Platform } from '../client/connection.ts';
 import { CODEC_H264, CODEC_JPEG, isNative, type Frame } from '../client/frame.ts';
-import { NativeDecoder, type DecoderFailure } from './native-decoder.ts';
+import type { MediaDecoder, MediaEvents } from './media-decoder.ts';
+import type { MediaFailure } from './media-messages.ts';
+import type { DecoderEvents, NativeDecoder } from './native-decoder.ts';
 import { Rate } from './rate.ts';
 import type { Painting } from './surfaces.ts';
-import type { VideoPlatform } from './video-platform.ts';
 
 export interface SlotHost {
   readonly platform: Platform;
-  readonly video: VideoPlatform | undefined;
   /** Whether the camera's pictures are wanted. */
   isWanted(camera: string): boolean;
-  accelerationOf(camera: string): HardwareAcceleration;
+  /** Returns a decoder for the camera's native video; `undefined` if there is none. */
+  createDecoder(camera: string, events: VideoEvents): VideoDecoding | undefined;
   /** Returns the credit of one frame. */
   finished(camera: string): void;
   /** A decoded picture waits to be painted. */
   decoded(): void;
-  decoderFailed(camera: string, failure: DecoderFailure, worked: boolean): void;
+  decoderFailed(camera: string, failure: MediaFailure, worked: boolean): void;
 }
 
+/** Either shows pictures on the canvases, or in an element above them. */
+type VideoDecoding = NativeDecoder | MediaDecoder;
+export type VideoEvents = DecoderEvents & MediaEvents;
+
 interface Decoded extends Painting {
-  image: ImageBitmap | VideoFrame;
+  image: ImageBitmap | VideoFrame | undefined;
   readonly codec: number;
   /** The capture time, or that of receipt. */
   readonly time: number;
@@ -38,7 +43,7 @@ export class Slot {
   readonly #host: SlotHost;
   #waiting: Frame | undefined;
   #decoding = false;
-  #decoder: NativeDecoder | undefined;
+  #decoder: VideoDecoding | undefined;
   /** The codec of that decoder. */
   #codec = CODEC_H264;
   #next: Decoded | undefined;
@@ -68,7 +73,7 @@ export class Slot {
   /** Makes the newest decoded picture the shown one. Returns false if there is no new one. */
   advance(): boolean {
     if (!this.#next) return false;
-    this.#shown?.image.close();
+    this.#shown?.image?.close();
     this.#shown = this.#next;
     this.#next = undefined;
     this.stale = true;
@@ -100,33 +105,34 @@ export class Slot {
   /** Removes the shown picture. Returns whether there was one. */
   clear(): boolean {
     if (!this.#shown) return false;
-    this.#shown.image.close();
+    this.#shown.image?.close();
     this.#shown = undefined;
     this.stale = true;
     return true;
   }
 
   #decodeNative(frame: Frame): void {
-    const { video } = this.#host;
-    if (!video || (!this.#decoder && !frame.key)) {
+    if (frame.key) this.#decoder ??= this.#createDecoder();
+    if (!this.#decoder) {
       this.#finished();
       return;
     }
     // A JPEG that is still being decoded is older.
     this.#discardJpeg();
-    this.#decoder ??= this.#createDecoder(video);
     this.#codec = frame.codec;
     this.#decoder.decode(frame);
   }
 
-  #createDecoder(video: VideoPlatform): NativeDecoder {
-    const acceleration = (): HardwareAcceleration => this.#host.accelerationOf(this.#camera);
-    const decoder = new NativeDecoder(video, this.#host.platform, acceleration, {
+  #createDecoder(): VideoDecoding | undefined {
+    const decoder = this.#host.createDecoder(this.#camera, {
       picture: (image, time) => {
         // The display size is in square pixels.
         const { displayWidth: width, displayHeight: height } = image;
         this.#offer({ image, time, codec: this.#codec, width, height });
       },
+      shown: (time, width, height) =>
+        this.#offer({ image: undefined, time, codec: this.#codec, width, height }),
+      still: (image) => this.#paintStill(image),
       taken: () => this.#finished(),
       failed: (failure, worked) => {
         if (this.#decoder === decoder) this.stopVideo();
@@ -178,7 +184,7 @@ export class Slot {
 
   #discardNext(): void {
     if (!this.#next) return;
-    this.#next.image.close();
+    this.#next.image?.close();
     if (this.#next.codec === CODEC_JPEG) this.#finished();
     this.#next = undefined;
   }
@@ -188,7 +194,7 @@ export class Slot {
    */
   async #keepShown(): Promise<void> {
     const shown = this.#shown;
-    if (!shown || !('timestamp' in shown.image)) return;
+    if (!shown?.image || !('timestamp' in shown.image)) return;
     const frame = shown.image;
     const copy = await createImageBitmap(frame).catch(() => undefined);
     if (!copy) return;
@@ -198,6 +204,18 @@ export class Slot {
     } else {
       copy.close();
     }
+  }
+
+  /** Paints the last picture of an element that goes, unless there is a newer one. */
+  #paintStill(image: ImageBitmap): void {
+    const shown = this.#shown;
+    if (!shown || shown.image) {
+      image.close();
+      return;
+    }
+    shown.image = image;
+    this.stale = true;
+    this.#host.decoded();
   }
 
   #finished(): void {

@@ -21,7 +21,8 @@ const TILE = `
   .tile { position: absolute; overflow: hidden; container: tile / size; }
   .tile[hidden] { display: none; }
   .picture, .open, .overlay { position: absolute; inset: 0; }
-  .picture :is(img, canvas) { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain; background: var(--ground); display: block; }
+  .picture :is(img, canvas, video) { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain; display: block; }
+  .picture :is(img, canvas, .playing) { background: var(--ground); }
   .picture img.empty { visibility: hidden; }
   .open { appearance: none; border: 0; padding: 0; margin: 0; background: none; cursor: pointer; inline-size: 100%; }
   .tile::after {

@@ -6,7 +6,8 @@ type Context = OffscreenCanvasRenderingContext2D | CanvasRenderingContext2D;
 
 /** A picture that can be painted, with its size in square pixels. */
 export interface Painting {
-  readonly image: ImageBitmap | VideoFrame;
+  /** Undefined if an element above the canvas shows the picture. */
+  readonly image: ImageBitmap | VideoFrame | undefined;
   readonly width: number;
   readonly height: number;
 }
@@ -76,7 +77,7 @@ export class Surfaces {
   read(id: number, camera: string, painting: Painting | undefined): Pixels | undefined {
     const surface = this.#surfaces.get(id);
     const placement = surface?.placements.find((candidate) => candidate.camera === camera);
-    if (!surface || !placement || !painting || surface.stale) return undefined;
+    if (!surface || !placement || !painting?.image || surface.stale) return undefined;
     const { x, y, width, height } = contain(placement, painting.width, painting.height);
     const { data } = surface.context.getImageData(x, y, width, height);
     return { width, height, data };
@@ -99,9 +100,11 @@ function paintSurface(
   context.fillStyle = LETTERBOX;
   for (const placement of placements) {
     if (!all && !isNew(placement.camera)) continue;
-    context.fillRect(placement.x, placement.y, placement.width, placement.height);
     const painting = paintingOf(placement.camera);
-    if (!painting) continue;
+    // What is below the element stays until the element covers it.
+    if (painting && !painting.image && !all) continue;
+    context.fillRect(placement.x, placement.y, placement.width, placement.height);
+    if (!painting?.image) continue;
     const at = contain(placement, painting.width, painting.height);
     try {
       context.drawImage(painting.image, at.x, at.y, at.width, at.height);

@@ -5,10 +5,14 @@ export type Decoder = Pick<VideoDecoder, 'configure' | 'decode' | 'close' | 'sta
   ondequeue?: ((event: Event) => void) | null;
 };
 
-export interface VideoPlatform {
+/** What is asked before a camera is subscribed with its own codec. */
+export interface VideoSupport {
   /** The maximum number of decoders. Cameras beyond it get JPEG. */
   readonly maxDecoders: number;
   isSupported(config: VideoDecoderConfig): Promise<boolean>;
+}
+
+export interface VideoPlatform extends VideoSupport {
   createDecoder(init: VideoDecoderInit): Decoder;
   createChunk(init: EncodedVideoChunkInit): EncodedVideoChunk;
 }

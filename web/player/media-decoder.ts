@@ -1,0 +1,130 @@
+// The painter's side of media elements (Media Source Extensions), which are in the page: asks what they play, and hands
+// them the units of cameras.
+import type { Frame } from '../client/frame.ts';
+import { codecType } from './codec-type.ts';
+import type { FromMedia, MediaFailure, ToMedia } from './media-messages.ts';
+import type { VideoSupport } from './video-platform.ts';
+
+type Post = (message: ToMedia, transfer?: Transferable[]) => void;
+
+/** A page may have no more elements than this at work. Cameras beyond it get JPEG. */
+const MAX_ELEMENTS = 16;
+/** After this many key frames without parameter sets in a row, the stream counts as one that cannot be decoded. */
+const MAX_BARE_KEYS = 3;
+
+export interface MediaEvents {
+  /** A picture is on the screen, in an element above the canvases. */
+  shown(captureTime: number, width: number, height: number): void;
+  /** The page has taken one unit, or the unit was skipped. Called once for each unit. */
+  taken(): void;
+  failed(failure: MediaFailure, worked: boolean): void;
+  /** The last picture, to be painted on the canvases instead of the element, which goes. */
+  still(image: ImageBitmap): void;
+}
+
+/** The media elements of the page. */
+export class MediaElements implements VideoSupport {
+  readonly maxDecoders = MAX_ELEMENTS;
+  readonly #post: Post;
+  readonly #allowed: () => void;
+  #questions = new Map<string, (isSupported: boolean) => void>();
+  #decoders = new Map<number, MediaDecoder>();
+  #lastPlayer = 0;
+
+  /** `allowed` is called when the page may play video that it was not allowed to play before. */
+  constructor(post: Post, allowed: () => void) {
+    this.#post = post;
+    this.#allowed = allowed;
+  }
+
+  isSupported({ codec }: Pick<VideoDecoderConfig, 'codec'>): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#questions.set(codec, resolve);
+      this.#post({ kind: 'ask', type: codec });
+    });
+  }
+
+  open(camera: string, events: MediaEvents): MediaDecoder {
+    const player = ++this.#lastPlayer;
+    const decoder = new MediaDecoder(player, this.#post, events);
+    this.#decoders.set(player, decoder);
+    this.#post({ kind: 'start', player, camera });
+    return decoder;
+  }
+
+  receive(message: FromMedia): void {
+    if (message.kind === 'answer') this.#questions.get(message.type)?.(message.isSupported);
+    else if (message.kind === 'allowed') this.#allowed();
+    else {
+      this.#decoders.get(message.player)?.receive(message);
+      // It is the last message of a player.
+      if (message.kind === 'still') this.#decoders.delete(message.player);
+    }
+  }
+}
+
+/** Plays the native video of one camera in an element. It starts at key frames. */
+export class MediaDecoder {
+  /** The browser skips pictures where it cannot keep up. */
+  readonly isSlow = false;
+  readonly #player: number;
+  readonly #post: Post;
+  readonly #events: MediaEvents;
+  #group = -1;
+  #type = '';
+  #bareKeys = 0;
+  /** Units that the page has not taken yet. */
+  #waiting = 0;
+  #isClosed = false;
+
+  constructor(player: number, post: Post, events: MediaEvents) {
+    this.#player = player;
+    this.#post = post;
+    this.#events = events;
+  }
+
+  decode({ key: isKey, codec, group, payload, captureTime, receiptTime }: Frame): void {
+    if (isKey) {
+      const type = codecType(codec, payload);
+      this.#bareKeys = type === undefined ? this.#bareKeys + 1 : 0;
+      // A group whose parameter sets are missing cannot be decoded.
+      this.#group = type === undefined ? -1 : group;
+      this.#type = type ?? '';
+    }
+    if (group !== this.#group) {
+      this.#events.taken();
+      if (this.#bareKeys >= MAX_BARE_KEYS) this.#fail('error', false);
+      return;
+    }
+    this.#waiting += 1;
+    const unit = { codec, type: this.#type, isKey, captureTime: captureTime || receiptTime, payload };
+    this.#post({ kind: 'unit', player: this.#player, unit }, [payload.buffer]);
+  }
+
+  receive(message: Exclude<FromMedia, { kind: 'answer' | 'allowed' }>): void {
+    if (message.kind === 'still') {
+      if (message.image) this.#events.still(message.image);
+      return;
+    }
+    if (this.#isClosed) return;
+    if (message.kind === 'shown') this.#events.shown(message.captureTime, message.width, message.height);
+    else if (message.kind === 'failed') this.#fail(message.failure, message.worked);
+    else if (this.#waiting > 0) {
+      this.#waiting -= 1;
+      this.#events.taken();
+    }
+  }
+
+  /** Releases the element. Units that were not taken are. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#post({ kind: 'stop', player: this.#player });
+    for (; this.#waiting > 0; this.#waiting--) this.#events.taken();
+  }
+
+  #fail(failure: MediaFailure, worked: boolean): void {
+    this.close();
+    this.#events.failed(failure, worked);
+  }
+}

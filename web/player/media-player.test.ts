@@ -1,0 +1,335 @@
+// The player with fake media elements.
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { CODEC_H264, CODEC_H265 } from '../client/frame.ts';
+import { FakePlatform } from '../client/testing.ts';
+import { FakeMedia } from './media-fakes.ts';
+import { MediaPlayer } from './media-player.ts';
+
+const START_CODE = [0, 0, 0, 1];
+// Constrained baseline, 640x360 and 320x240.
+const LARGE = [0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa0, 0x2f, 0xf9, 0x61, 0x00, 0x00, 0x03, 0x00, 0x01];
+const SMALL = [0x67, 0x42, 0xc0, 0x0d, 0xd9, 0x01, 0x41, 0xfb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10];
+const INTERVAL = 40;
+
+let platform: FakePlatform;
+let media: FakeMedia;
+let player: MediaPlayer;
+const taken = vi.fn();
+const shown = vi.fn();
+const failed = vi.fn();
+
+beforeEach(() => {
+  vi.clearAllMocks();
+  platform = new FakePlatform();
+  media = new FakeMedia();
+  player = new MediaPlayer(media, platform, { taken, shown, failed });
+});
+
+const now = (): number => platform.time * 1000;
+
+function unit(
+  isKey: boolean,
+  nals: readonly (readonly number[])[],
+  codec = CODEC_H264,
+  type = 'avc1.42c01e',
+): void {
+  const payload = Uint8Array.from(nals.flatMap((nal) => [...START_CODE, ...nal]));
+  player.append({ codec, type, isKey, captureTime: now(), payload });
+}
+
+const key = (sps = LARGE, type?: string): void =>
+  unit(true, [sps, [0x68, 0xcb, 0x83, 0xcb, 0x20], [0x65, 0x88]], CODEC_H264, type);
+const delta = (): void => unit(false, [[0x41, 0x9a]]);
+
+/** Plays for some pictures as a browser does, with a key frame every ten. */
+function play(pictures: number): void {
+  for (let index = 0; index < pictures; index++) {
+    if (index % 10 === 0) key();
+    else delta();
+    while (media.buffer.updating) media.buffer.finish();
+    media.video.show(media.video.currentTime + (index === 0 ? 0 : INTERVAL / 1000));
+    platform.advance(INTERVAL);
+  }
+}
+
+test('hands units to the browser one batch at a time, and each counts as taken when the browser has it', () => {
+  key();
+  expect(media.source.buffers).toEqual([]);
+  media.source.open();
+  expect(media.source.types).toEqual(['video/mp4; codecs="avc1.42c01e"']);
+  for (let index = 0; index < 5; index++) delta();
+  expect(media.buffer.appended).toHaveLength(1);
+  expect(taken).not.toHaveBeenCalled();
+  media.buffer.finish();
+  expect(taken).toHaveBeenCalledTimes(1);
+  expect(media.buffer.appended).toHaveLength(2);
+  media.buffer.finish();
+  expect(taken).toHaveBeenCalledTimes(6);
+});
+
+test('starts at the newest picture and plays', () => {
+  media.source.open();
+  key();
+  expect(media.video.plays).toBe(0);
+  media.buffer.finish();
+  expect(media.video.plays).toBe(1);
+  expect(media.video.currentTime).toBe(10);
+});
+
+test('reports the capture time of the picture on the screen', () => {
+  media.source.open();
+  const captureTime = now();
+  key();
+  media.buffer.finish();
+  platform.advance(INTERVAL);
+  delta();
+  media.buffer.finish();
+  media.video.show(10.04);
+  expect(shown).toHaveBeenLastCalledWith(captureTime + INTERVAL * 1000, 640, 360);
+});
+
+test('a unit without a picture is skipped', () => {
+  unit(false, [[0x41, 0x9a]]);
+  unit(true, [[0x65, 0x88]]);
+  key();
+  unit(false, [[0x06, 0x01]]);
+  expect(taken).toHaveBeenCalledTimes(3);
+});
+
+test('another size gets an initialization segment, the same parameter sets do not', () => {
+  media.source.open();
+  key();
+  media.buffer.finish();
+  key();
+  media.buffer.finish();
+  key(SMALL, 'avc1.42c00d');
+  media.buffer.finish();
+  const [first = 0, second = 0, third = 0] = media.buffer.appended;
+  expect(first - second).toBeGreaterThan(400);
+  expect(third).toBe(first);
+  expect(media.buffer.types).toEqual(['video/mp4; codecs="avc1.42c00d"']);
+  expect(media.source.buffers).toHaveLength(1);
+});
+
+test('what follows a change of the type waits for it', () => {
+  media.source.open();
+  key();
+  delta();
+  key(SMALL, 'avc1.42c00d');
+  delta();
+  expect(media.buffer.appended).toHaveLength(1);
+  media.buffer.finish();
+  expect(media.buffer.types).toEqual([]);
+  media.buffer.finish();
+  expect(media.buffer.types).toHaveLength(1);
+  media.buffer.finish();
+  expect(taken).toHaveBeenCalledTimes(4);
+});
+
+test('H.265 has the type without parameter sets in the samples', () => {
+  const sps = [0x42, 0x01, 0x01, 0x01, 0x60, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x3c];
+  const size = [0xa0, 0x0a, 0x08, 0x0f, 0x16, 0x59, 0x5e, 0x49, 0x32, 0x2f];
+  media.source.open();
+  unit(
+    true,
+    [
+      [0x40, 1, 12],
+      [...sps, ...size],
+      [0x44, 1, 0xc1],
+      [0x26, 1, 0xaf],
+    ],
+    CODEC_H265,
+    'hev1.1.6.L60.90',
+  );
+  expect(media.source.types).toEqual(['video/mp4; codecs="hvc1.1.6.L60.90"']);
+});
+
+test('plays faster when it is behind, and jumps when it is far behind', () => {
+  media.source.open();
+  play(20);
+  media.video.currentTime -= 0.5;
+  delta();
+  media.buffer.finish();
+  expect(media.video.playbackRate).toBe(1.25);
+  media.video.currentTime -= 1;
+  delta();
+  media.buffer.finish();
+  expect(media.video.playbackRate).toBe(1);
+  expect(media.video.currentTime).toBeGreaterThan(10.6);
+});
+
+test('does not jump to what the browser has discarded, and not again at once', () => {
+  media.source.open();
+  play(20);
+  media.buffer.end = 10.5;
+  media.video.currentTime = 9;
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBeLessThan(10.5);
+  media.video.currentTime = 9;
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBe(9);
+  platform.advance(1_000);
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBeGreaterThan(10);
+});
+
+test('keeps more distance after it ran out of pictures, for some time', () => {
+  media.source.open();
+  play(20);
+  const start = media.video.currentTime;
+  media.video.onwaiting?.();
+  media.video.currentTime = start - 1.5;
+  delta();
+  media.buffer.finish();
+  const farther = media.video.currentTime;
+  platform.advance(11_000);
+  media.video.currentTime = start - 1.5;
+  delta();
+  media.buffer.finish();
+  expect(farther).toBeLessThan(start - 0.02);
+  expect(media.video.currentTime).toBeGreaterThan(farther + 0.02);
+});
+
+test('keeps more distance while pictures are skipped', () => {
+  media.source.open();
+  play(20);
+  const start = media.video.currentTime;
+  platform.advance(1_100);
+  for (let index = 0; index < 40; index++) {
+    delta();
+    media.buffer.finish();
+    platform.advance(INTERVAL);
+    if (index % 2 === 0) media.video.show(start + (index * INTERVAL) / 1000);
+  }
+  const edge = media.video.currentTime;
+  media.video.currentTime = start - 2;
+  delta();
+  media.buffer.finish();
+  expect(media.video.currentTime).toBeLessThan(edge + 2 * INTERVAL - 0.1);
+  expect(media.video.currentTime).toBeGreaterThan(start);
+});
+
+test('removes what was played, up to a key frame', () => {
+  media.source.open();
+  play(150);
+  expect(media.buffer.removed.length).toBeGreaterThan(3);
+  const [, end] = media.buffer.removed.at(-1) ?? [];
+  expect(end).toBeCloseTo(10 + 0.4 * Math.round(((end ?? 0) - 10) / 0.4), 3);
+  expect(media.video.currentTime - (end ?? 0)).toBeGreaterThan(2.9);
+  expect(media.video.currentTime - (end ?? 0)).toBeLessThan(3.6);
+});
+
+test('a full buffer is emptied up to the shown group, and the unit is not lost', () => {
+  media.source.open();
+  play(45);
+  const before = media.buffer.appended.length;
+  media.buffer.isFull = true;
+  delta();
+  expect(media.buffer.removed).toHaveLength(1);
+  media.buffer.finish();
+  expect(media.buffer.appended).toHaveLength(before + 1);
+  expect(failed).not.toHaveBeenCalled();
+});
+
+test('a buffer that one group fills is an error', () => {
+  media.source.open();
+  key();
+  media.buffer.finish();
+  media.buffer.isFull = true;
+  delta();
+  expect(failed).toHaveBeenCalledExactlyOnceWith('error', false);
+});
+
+test('an error of the element is reported once', () => {
+  media.source.open();
+  play(3);
+  media.video.onerror?.();
+  media.video.onerror?.();
+  expect(failed).toHaveBeenCalledExactlyOnceWith('error', true);
+});
+
+test('a refusal to play is reported, an interruption is not', async () => {
+  media.source.open();
+  media.video.playError = new DOMException('interrupted', 'AbortError');
+  play(1);
+  await Promise.resolve();
+  expect(failed).not.toHaveBeenCalled();
+  media.video.playError = new DOMException('no', 'NotAllowedError');
+  media.video.onpause?.();
+  await vi.waitFor(() => expect(failed).toHaveBeenCalledExactlyOnceWith('refused', true));
+});
+
+describe('silence', () => {
+  /** Units that are taken and not shown. */
+  function feed(milliseconds: number): void {
+    for (let at = 0; at < milliseconds; at += INTERVAL) {
+      delta();
+      while (media.buffer.updating) media.buffer.finish();
+      platform.advance(INTERVAL);
+    }
+  }
+
+  beforeEach(() => {
+    media.source.open();
+    play(3);
+  });
+
+  test('of an element that takes units and shows nothing is a failure', () => {
+    feed(2_000);
+    expect(failed).not.toHaveBeenCalled();
+    feed(2_000);
+    expect(failed).toHaveBeenCalledExactlyOnceWith('silent', true);
+  });
+
+  test('without units is none', () => {
+    platform.advance(60_000);
+    expect(failed).not.toHaveBeenCalled();
+  });
+
+  test('after a pause of the page itself is none', () => {
+    feed(1_500);
+    // No timer runs meanwhile.
+    platform.time += 5_000;
+    feed(1_000);
+    expect(failed).not.toHaveBeenCalled();
+  });
+});
+
+test('a stopped player keeps its picture until it is removed', async () => {
+  media.source.open();
+  play(3);
+  expect(await player.stop()).toMatchObject({ width: 640 });
+  const { plays } = media.video;
+  delta();
+  media.video.onpause?.();
+  expect(media.video.plays).toBe(plays);
+  expect(media.isAttached).toBe(true);
+  player.remove();
+  expect(media.isAttached).toBe(false);
+  expect(media.video.isRemoved).toBe(true);
+});
+
+test('a player that has shown nothing has no picture to keep', async () => {
+  expect(await player.stop()).toBeUndefined();
+});
+
+test('without reports of pictures it asks for their number', () => {
+  media = new FakeMedia();
+  const quality = { totalVideoFrames: 0, droppedVideoFrames: 0 };
+  Object.assign(media.video, {
+    requestVideoFrameCallback: undefined,
+    getVideoPlaybackQuality: () => quality,
+  });
+  player = new MediaPlayer(media, platform, { taken, shown, failed });
+  media.source.open();
+  key();
+  media.buffer.finish();
+  platform.advance(100);
+  expect(shown).not.toHaveBeenCalled();
+  quality.totalVideoFrames = 1;
+  platform.advance(100);
+  expect(shown).toHaveBeenCalledTimes(1);
+});

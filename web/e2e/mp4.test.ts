@@ -51,34 +51,38 @@ const stateOf = (page: Page, camera: string): Promise<State> =>
     };
   }, camera);
 
-test('a video element plays a camera, with B-frames and through changes of its size', async () => {
-  const cameras = ['h264', 'bframes', 'resize'];
-  const hub = await openHub(
-    cameras.map((mount) => `${mount}=${rtsp.url(`/${mount}`)}`),
-    0,
-    LOCAL_SOURCES,
-  );
-  const page = await freshPage(browser);
-  await page.goto(`${hub.url}/health`);
-  await play(page, cameras);
-  for (const camera of cameras) {
-    const state = (): Promise<State> => stateOf(page, camera);
-    await until(`${camera} plays`, state, ({ time, error }) => time > 1 || error !== '');
-  }
-  // The sizes alternate every 3 s.
-  for (const width of [160, 320])
-    await until(
-      `the picture is ${width} wide`,
-      () => stateOf(page, 'resize'),
-      (state) => state.width === width || state.error !== '',
+test(
+  'a video element plays a camera, with B-frames and through changes of its size',
+  async () => {
+    const cameras = ['h264', 'bframes', 'resize'];
+    const hub = await openHub(
+      cameras.map((mount) => `${mount}=${rtsp.url(`/${mount}`)}`),
+      0,
+      LOCAL_SOURCES,
     );
-  const first = await Promise.all(cameras.map((camera) => stateOf(page, camera)));
-  await page.waitForTimeout(SECONDS * 1000);
-  for (const [index, camera] of cameras.entries()) {
-    const [before, after] = [first[index], await stateOf(page, camera)];
-    expect(after.error, camera).toBe('');
-    expect(after.duration, camera).toBe(Infinity);
-    expect(after.time - (before?.time ?? 0), camera).toBeGreaterThan(0.8 * SECONDS);
-    expect(after.frames - (before?.frames ?? 0), camera).toBeGreaterThan(0.7 * SECONDS * FPS);
-  }
-}, (SECONDS + 60) * 1000);
+    const page = await freshPage(browser);
+    await page.goto(`${hub.url}/health`);
+    await play(page, cameras);
+    for (const camera of cameras) {
+      const state = (): Promise<State> => stateOf(page, camera);
+      await until(`${camera} plays`, state, ({ time, error }) => time > 1 || error !== '');
+    }
+    // The sizes alternate every 3 s.
+    for (const width of [160, 320])
+      await until(
+        `the picture is ${width} wide`,
+        () => stateOf(page, 'resize'),
+        (state) => state.width === width || state.error !== '',
+      );
+    const first = await Promise.all(cameras.map((camera) => stateOf(page, camera)));
+    await page.waitForTimeout(SECONDS * 1000);
+    for (const [index, camera] of cameras.entries()) {
+      const [before, after] = [first[index], await stateOf(page, camera)];
+      expect(after.error, camera).toBe('');
+      expect(after.duration, camera).toBe(Infinity);
+      expect(after.time - (before?.time ?? 0), camera).toBeGreaterThan(0.8 * SECONDS);
+      expect(after.frames - (before?.frames ?? 0), camera).toBeGreaterThan(0.7 * SECONDS * FPS);
+    }
+  },
+  (SECONDS + 60) * 1000,
+);

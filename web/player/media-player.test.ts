@@ -330,12 +330,12 @@ describe('silence', () => {
     expect(failed).toHaveBeenCalledExactlyOnceWith('silent', true);
   });
 
-  test('without units is none', () => {
+  test('without units is no failure', () => {
     platform.advance(60_000);
     expect(failed).not.toHaveBeenCalled();
   });
 
-  test('after a pause of the page itself is none', () => {
+  test('after a pause of the page itself is no failure', () => {
     feed(1_500);
     // No timer runs meanwhile.
     platform.time += 5_000;

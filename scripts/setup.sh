@@ -49,6 +49,7 @@ test)
     [ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime)
     need_command certutil libnss3-tools
     need_command cvlc vlc-bin vlc-plugin-base
+    need_command mpv mpv
     # Debian installs these in /usr/sbin, which is only on root's PATH.
     [ -x /usr/sbin/nginx ] || need_command nginx nginx-light
     [ -x /usr/sbin/haproxy ] || need_command haproxy haproxy

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all tests or one part of them: `test.sh [all|full|rust|web|api|e2e]`. `full` is `all`
-# and the browser tests that take minutes. Prints a heading and the time of each part; stops
+# and the tests that take minutes. Prints a heading and the time of each part; stops
 # at the first failure.
 #
 # The browser tests use the binary that `cargo test` has just built, so the tree is
@@ -62,6 +62,13 @@ part() {
 }
 
 in_web() { (cd web && "$@"); }
+
+rust_lints() {
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    # The entry points of the fuzz targets, which only `make fuzz` compiles. Checking the targets
+    # themselves would take minutes.
+    cargo rustc --quiet -p ocelli-media --lib --profile check --locked -- --cfg fuzzing -D warnings
+}
 
 rust_tests() {
     split_args
@@ -147,7 +154,7 @@ if [ "$what" = all ] || [ "$what" = web ]; then
     part "browser bundle sizes" in_web npm run sizes
 fi
 if [ "$what" = all ]; then
-    part "Rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+    part "Rust lints" rust_lints
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
     part "Rust tests" rust_tests

@@ -13,6 +13,7 @@ fuzz_target!(|input: (bool, &[u8])| {
     let codec = if is_h265 { Codec::H265 } else { Codec::H264 };
     let size = parameter_set::size(codec, bytes);
     let _ = parameter_set::codec_string(codec, bytes);
+    let _ = parameter_set::format(codec, bytes);
     if let Some(declared) = parameter_set::without_reordering(codec, bytes) {
         assert_eq!(parameter_set::size(codec, &declared), size);
         assert_eq!(
@@ -20,6 +21,8 @@ fuzz_target!(|input: (bool, &[u8])| {
             parameter_set::codec_string(codec, bytes)
         );
         assert_eq!(parameter_set::without_reordering(codec, &declared), None);
+        let format = parameter_set::format(codec, &declared);
+        assert!(format.is_none_or(|format| format.reordered == Some(0)));
     }
     let measured = parameter_set::measure(codec, bytes);
     let mut sets = annexb::sequence_parameter_sets(codec, bytes);

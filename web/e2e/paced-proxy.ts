@@ -3,7 +3,7 @@ import { createServer, Socket, type AddressInfo, type SocketConstructorOpts } fr
 
 /** How often bytes are passed on; ms. */
 const STEP = 20;
-/** How much of the rate a late timer may make up for; ms. */
+/** The longest delay of the timer that is compensated; ms. */
 const LATE = 200;
 
 export interface PacedProxy {
@@ -20,7 +20,7 @@ export async function startPacedProxy(port: number, bytesPerSecond: number): Pro
   let last = performance.now();
   const timer = setInterval(() => {
     const now = performance.now();
-    // What is not used is not saved up.
+    // Unused allowance does not accumulate.
     allowance = Math.min(allowance, 0) + (bytesPerSecond * Math.min(now - last, LATE)) / 1000;
     last = now;
     while (allowance > 0) {

@@ -1,7 +1,6 @@
 // Starts Firefox and WebKitGTK, which Playwright drives only in versions of its own. Both speak WebDriver: Firefox over
 // a socket (Marionette), WebKitGTK over HTTP.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -26,13 +25,26 @@ export interface WebDriverBrowser {
 /** A script for WebDriver, whose last argument is the callback for the result. */
 const asScript = (body: string): string =>
   `const done = arguments[arguments.length - 1];
-  (async (...args) => {${body}})(...[...arguments].slice(0, -1)).then(done, (error) => done({ error: String(error) }));`;
+  (async (...args) => {${body}})(...[...arguments].slice(0, -1))
+    .then((value) => done({ value }), (error) => done({ error: String(error) }));`;
+
+/** Returns the value of such a script. */
+function valueOf(result: unknown): unknown {
+  const { error, value } = result as { error?: string; value?: unknown };
+  if (error !== undefined) throw new Error(error);
+  return value;
+}
+
+/** Rejects if the program can't be started. */
+const failureOf = (child: ChildProcess): Promise<never> =>
+  new Promise((_, reject) => child.once('error', reject));
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
+  if (child.pid === undefined) return;
   // The negative number is the group, which includes the processes of the pages.
-  process.kill(-(child.pid ?? 0), 'SIGKILL');
+  process.kill(-child.pid, 'SIGKILL');
   await ended;
 }
 
@@ -65,21 +77,23 @@ export async function startFirefox(
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
-    const portFile = join(profile, 'MarionetteActivePort');
-    await until('Firefox listens', () => existsSync(portFile), Boolean, START_TIMEOUT);
-    const command = marionette(Number(await readFile(portFile, 'utf8')));
+    const readPort = (): Promise<string> =>
+      readFile(join(profile, 'MarionetteActivePort'), 'utf8').catch(() => '');
+    const listening = until('Firefox listens', readPort, (text) => Number(text) > 0, START_TIMEOUT);
+    const command = marionette(Number(await Promise.race([listening, failureOf(child)])));
     const session = (await command('NewSession', CAPABILITIES)) as {
       capabilities: { browserVersion: string };
     };
-    const valueOf = async (name: string, parameters: object): Promise<unknown> =>
+    const ask = async (name: string, parameters: object): Promise<unknown> =>
       ((await command(name, parameters)) as { value: unknown }).value;
     return {
       version: session.capabilities.browserVersion,
       open: async (url) => {
         await command('Navigate', { url });
       },
-      run: (body, ...args) => valueOf('ExecuteAsyncScript', { script: asScript(body), args }),
-      screenshot: async () => Buffer.from(String(await valueOf('TakeScreenshot', { full: false })), 'base64'),
+      run: async (body, ...args) =>
+        valueOf(await ask('ExecuteAsyncScript', { script: asScript(body), args })),
+      screenshot: async () => Buffer.from(String(await ask('TakeScreenshot', { full: false })), 'base64'),
       close,
     };
   } catch (error) {
@@ -94,7 +108,9 @@ function marionette(port: number): (name: string, parameters: object) => Promise
   const pending = new Map<number, (error: unknown, result: unknown) => void>();
   let received: Buffer = Buffer.alloc(0);
   let number = 0;
-  socket.on('error', (error) => pending.forEach((settle) => settle(error, undefined)));
+  const fail = (error: unknown): void => pending.forEach((settle) => settle(error, undefined));
+  socket.on('error', (error) => fail(error.message));
+  socket.on('close', () => fail('Firefox has ended'));
   socket.on('data', (data: Buffer) => {
     received = Buffer.concat([received, data]);
     for (;;) {
@@ -153,7 +169,8 @@ export async function startWebKit(): Promise<WebDriverBrowser> {
   };
   try {
     const status = (): Promise<unknown> => call('GET', '/status').catch(() => undefined);
-    await until('WebKit listens', status, (value) => value !== undefined, START_TIMEOUT);
+    const listening = until('WebKit listens', status, (value) => value !== undefined, START_TIMEOUT);
+    await Promise.race([listening, failureOf(driver)]);
     const session = (await call('POST', '/session', CAPABILITIES)) as {
       sessionId: string;
       capabilities: { browserVersion: string };
@@ -164,7 +181,8 @@ export async function startWebKit(): Promise<WebDriverBrowser> {
       open: async (url) => {
         await call('POST', `${base}/url`, { url });
       },
-      run: (body, ...args) => call('POST', `${base}/execute/async`, { script: asScript(body), args }),
+      run: async (body, ...args) =>
+        valueOf(await call('POST', `${base}/execute/async`, { script: asScript(body), args })),
       screenshot: async () => Buffer.from(String(await call('GET', `${base}/screenshot`)), 'base64'),
       close: async () => {
         // The browser is a process of its own.

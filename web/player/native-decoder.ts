@@ -23,6 +23,8 @@ const MAX_DELAY = 16;
 const MAX_WAITING = 4;
 /** A decoder that has output nothing for this long, in ms, and since this many units, is silent. */
 const SILENCE_LIMIT = 2_000;
+/** The same before the first output, with fewer units: many decoders may be starting at a time. */
+const FIRST_SILENCE_LIMIT = 5_000;
 const SILENT_UNITS = 8;
 const MIN_WATCH = 500;
 /** A decoder that takes no more units for this long, in ms, is slow: the hub skips a group of a viewer that is this late. */
@@ -199,8 +201,9 @@ export class NativeDecoder {
       const units = this.#worked ? SILENT_UNITS : MAX_DELAY + 1;
       // While units wait, the hub may send no more, so that they do not become as many.
       const isSilent = this.#unitsSinceOutput >= units || this.#waiting > 0;
-      if (silence >= SILENCE_LIMIT && isSilent) this.#fail('silent');
-      else this.#watch(Math.max(MIN_WATCH, SILENCE_LIMIT - silence));
+      const limit = this.#worked || this.#unitsSinceOutput >= units ? SILENCE_LIMIT : FIRST_SILENCE_LIMIT;
+      if (silence >= limit && isSilent) this.#fail('silent');
+      else this.#watch(Math.max(MIN_WATCH, limit - silence));
     });
   }
 

@@ -57,6 +57,24 @@ test('a type that becomes known later changes the subscription', async () => {
   expect(rig.subscriptions.at(-1)?.codecs).toEqual(['h265', 'jpeg']);
 });
 
+test.each([
+  ['small', 200, 'sub'],
+  ['large', 1000, 'main'],
+])('a %s picture of a camera whose substream is JPEG', async (_, width, expected) => {
+  await rig.start({ a: [...H264, { name: 'sub', codec: 'jpeg', width: 320, height: 180 }] });
+  rig.addSurface(width, 'a');
+  rig.watch('a');
+  expect(rig.subscriptions.at(-1)).toMatchObject({ cameras: ['a'], stream: expected });
+});
+
+test('a main stream of which nothing is known is not opened for a substream that the browser does not decode', async () => {
+  rig.video.supports = (type) => type.startsWith('avc1');
+  await rig.start({ a: [{ name: 'sub', codec: 'h265', type: 'hev1.1.6.L93.90', width: 320, height: 180 }] });
+  rig.addSurface(1000, 'a');
+  rig.watch('a');
+  expect(rig.subscriptions.at(-1)).toMatchObject({ cameras: ['a'], stream: 'sub' });
+});
+
 test('a browser that does not answer is not waited for', async () => {
   rig.video.isSupported = () => new Promise(() => undefined);
   await rig.start({ a: H264 });

@@ -195,15 +195,20 @@ export class Painter {
   }
 
   /**
-   * The stream to subscribe, or `undefined` while the size of the picture decides and is not known. JPEG of the main stream
-   * costs the hub a second transcode, so the size decides only if the browser decodes both streams.
+   * The stream to subscribe, or `undefined` while the size of the picture decides and is not known. JPEG of an H.264 or
+   * H.265 main stream costs the hub a second transcode, so that stream is played only if the browser decodes it.
    */
   #streamOf(camera: string, { stream }: Watch, native: boolean): StreamChoice | undefined {
     if (stream !== 'auto') return stream;
     if (!native || !this.#policy.plays(camera, 'main')) return 'sub';
-    if (!this.#policy.plays(camera, 'sub')) return 'main';
     const before = this.#subscribed.get(camera)?.stream;
     const streams = this.#policy.streamsOf(camera);
+    if (!this.#policy.plays(camera, 'sub')) {
+      // Before the first viewer of the main stream, nothing is known of it.
+      if (!streams.some(({ name }) => name === 'main')) return 'sub';
+      // A substream in JPEG is good enough for small pictures.
+      if (streams.find(({ name }) => name === 'sub')?.codec !== 'jpeg') return 'main';
+    }
     if (!hasSubstream(streams)) return 'sub';
     const shown = this.#slots.get(camera)?.shown;
     const width = this.#surfaces.widthOf(camera, shown && shown.width / shown.height);

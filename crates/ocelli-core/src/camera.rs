@@ -199,6 +199,11 @@ impl Camera {
         self.upstream(quality).follow_jpeg()
     }
 
+    /// Follows only its stream as the camera sends it, if that is not JPEG.
+    pub fn follow_native(&self, quality: Quality) -> Follower {
+        self.upstream(quality).follow_native()
+    }
+
     /// Follows only its MPEG-1 stream.
     pub fn follow_mpeg1(&self, quality: Quality) -> Follower {
         self.upstream(quality).follow_mpeg1()

@@ -65,6 +65,7 @@ mod liveness;
 mod log_limiter;
 mod metered;
 pub mod name;
+mod password_turns;
 pub mod ready;
 pub mod session;
 mod slot;

@@ -8,6 +8,7 @@
 //!
 //! The source ends its sessions itself ([`crate::Source::closed`]).
 
+use crate::password_turns::PasswordTurns;
 use crate::source::Source;
 use std::collections::HashMap;
 use std::fmt;
@@ -29,6 +30,8 @@ const CLOSE_TIMEOUT_TOTAL: Duration = Duration::from_secs(6);
 pub struct Endpoint {
     peer: String,
     stream: String,
+    /// The user at this host, whose password is sent.
+    account: Option<String>,
 }
 
 impl Endpoint {
@@ -38,7 +41,21 @@ impl Endpoint {
         Self {
             peer: peer.into(),
             stream: stream.into(),
+            account: None,
         }
+    }
+
+    /// Adds the account that the source signs in with. Wrong passwords for it are sent at most
+    /// once a second, over all cameras.
+    #[must_use]
+    pub fn with_account(mut self, host: &str, user: &str) -> Self {
+        self.account = Some(format!("{user}\n{host}"));
+        self
+    }
+
+    /// Returns the account.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
     }
 
     /// Creates an endpoint that no other source connects to.
@@ -83,6 +100,7 @@ struct Entry {
 #[derive(Clone, Default)]
 pub struct Sessions {
     peers: Arc<Mutex<HashMap<String, Vec<Arc<Entry>>>>>,
+    turns: PasswordTurns,
     /// Whether these belong to a test. Holds block cameras, not tests.
     is_test: bool,
 }
@@ -107,8 +125,14 @@ impl Sessions {
     pub(crate) fn for_test(&self) -> Self {
         Self {
             peers: self.peers.clone(),
+            turns: self.turns.clone(),
             is_test: true,
         }
+    }
+
+    /// Returns the turns of attempts with a password.
+    pub(crate) fn turns(&self) -> &PasswordTurns {
+        &self.turns
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Entry>>>> {

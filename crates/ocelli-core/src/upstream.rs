@@ -104,6 +104,12 @@ impl Upstream {
         Follower::new(slot.clone(), Some(self.lease(Want::Mpeg1)))
     }
 
+    /// Follows the stream as the camera sends it and keeps the camera running.
+    pub(crate) fn follow_native(self: &Arc<Self>) -> Follower {
+        let slot = &self.streams.native;
+        Follower::new(slot.clone(), Some(self.lease(Want::Native)))
+    }
+
     /// Follows the JPEG stream and keeps the camera running.
     pub(crate) fn follow_jpeg(self: &Arc<Self>) -> Follower {
         let slot = &self.streams.jpeg.slot;

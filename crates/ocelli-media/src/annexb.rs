@@ -17,6 +17,16 @@ fn unit_starts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Returns all NAL units of an access unit, without start codes.
+pub fn units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    unit_starts(bytes).map(unit)
+}
+
+/// Returns the type of an access unit's first slice, as the codec numbers it.
+pub fn first_slice_kind(codec: Codec, bytes: &[u8]) -> Option<u8> {
+    kind(codec, from_first_slice(codec, bytes))
+}
+
 /// Returns the number of start codes in these bytes.
 pub fn start_codes(bytes: &[u8]) -> usize {
     unit_starts(bytes).count()
@@ -114,6 +124,14 @@ pub fn from_first_slice(codec: Codec, bytes: &[u8]) -> &[u8] {
 /// Returns true if there is a slice in these bytes, which begin with a start code.
 pub fn has_slice(codec: Codec, bytes: &[u8]) -> bool {
     unit_starts(bytes).any(|rest| is_slice(codec, rest))
+}
+
+/// Returns true if the first slice in these bytes is not the first of its picture.
+pub fn begins_inside(codec: Codec, bytes: &[u8]) -> bool {
+    match (codec, from_first_slice(codec, bytes)) {
+        (Codec::H264, [_, first, ..]) | (Codec::H265, [_, _, first, ..]) => first & 0x80 == 0,
+        _ => false,
+    }
 }
 
 /// Returns whether a decoder that has the parameter sets can start at this access unit.

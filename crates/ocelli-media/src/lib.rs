@@ -10,6 +10,7 @@
 //! | [`options`] | rendition options in a camera's configuration |
 //! | [`ffmpeg`] | command lines for the ffmpeg program, and parsing of its output |
 //! | [`supervise`] | child processes |
+//! | [`mp4`] | muxer for fragmented MP4 |
 //! | [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`], [`mpegts`] | format parsers that do not decode |
 //! | [`system`] | the calls that need `unsafe` |
 
@@ -19,6 +20,7 @@ pub mod ffmpeg;
 #[cfg(not(fuzzing))]
 mod ffmpeg;
 pub mod jpeg;
+pub mod mp4;
 pub mod mpeg1;
 pub mod mpegts;
 pub mod options;

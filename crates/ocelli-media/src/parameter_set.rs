@@ -1,13 +1,16 @@
 //! Sequence parameter sets of H.264 (ISO/IEC 14496-10, 7.3.2.1.1) and H.265 (ISO/IEC 23008-2,
-//! 7.3.2.2): the size of the pictures, the codec string, and whether pictures are reordered.
+//! 7.3.2.2): the size of the pictures, the codec string, what containers repeat of them, and
+//! whether pictures are reordered.
 //! Fields that are not needed are not validated, because the decoder does that.
 
 mod bits;
 mod codec_string;
+mod format;
 mod reordering;
 
 pub(crate) use bits::Bits;
 pub use codec_string::codec_string;
+pub use format::{Format, Profile, format};
 pub use reordering::without_reordering;
 
 use crate::annexb;
@@ -38,7 +41,7 @@ pub fn measure(codec: Codec, bytes: &[u8]) -> Option<Size> {
 pub fn size(codec: Codec, unit: &[u8]) -> Option<Size> {
     match codec {
         Codec::H264 => h264(&mut Bits::new(unit.get(1..)?)).map(|sequence| sequence.size),
-        Codec::H265 => h265(Bits::new(unit.get(2..)?)),
+        Codec::H265 => h265(&mut Bits::new(unit.get(2..)?)).map(|sequence| sequence.size),
         Codec::Jpeg | Codec::Mpeg1 | Codec::Yuv420p => None,
     }
 }
@@ -48,6 +51,9 @@ struct H264Sequence {
     profile: u32,
     /// The constraint flags, the first one in the highest of eight bits.
     constraints: u32,
+    chroma_format: u32,
+    /// The bits of a sample beyond 8: brightness, colour.
+    extra_depth: (u32, u32),
     order_count_type: u32,
     reference_frames: u32,
     size: Size,
@@ -60,17 +66,19 @@ fn h264(bits: &mut Bits<'_>) -> Option<H264Sequence> {
     bits.skip(8)?;
     bits.number()?;
     let mut chroma = 1;
+    let mut chroma_format = 1;
+    let mut extra_depth = (0, 0);
     if matches!(
         profile,
         44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244
     ) {
-        chroma = bits.number()?;
+        chroma_format = bits.number()?;
+        chroma = chroma_format;
         if chroma == 3 && bits.flag()? {
             // Separately coded planes use the crop units of monochrome.
             chroma = 0;
         }
-        bits.number()?;
-        bits.number()?;
+        extra_depth = (bits.number()?, bits.number()?);
         bits.skip(1)?;
         if bits.flag()? {
             let lists = if chroma == 3 { 12 } else { 8 };
@@ -115,6 +123,8 @@ fn h264(bits: &mut Bits<'_>) -> Option<H264Sequence> {
     Some(H264Sequence {
         profile,
         constraints,
+        chroma_format,
+        extra_depth,
         order_count_type,
         reference_frames,
         size: cropped(coded, unit, bits),
@@ -134,7 +144,15 @@ fn skip_scaling_list(bits: &mut Bits<'_>, len: usize) -> Option<()> {
     Some(())
 }
 
-fn h265(mut bits: Bits<'_>) -> Option<Size> {
+/// The part of an H.265 sequence parameter set up to its cropping.
+struct H265Sequence {
+    /// The number of temporal layers, minus 1.
+    more_layers: u32,
+    chroma_format: u32,
+    size: Size,
+}
+
+fn h265(bits: &mut Bits<'_>) -> Option<H265Sequence> {
     bits.skip(4)?;
     let layers = bits.take(3)?;
     bits.skip(1)?;
@@ -161,7 +179,11 @@ fn h265(mut bits: Bits<'_>) -> Option<Size> {
         2 => (2, 1),
         _ => (1, 1),
     };
-    Some(cropped(coded, unit, &mut bits))
+    Some(H265Sequence {
+        more_layers: layers,
+        chroma_format: chroma,
+        size: cropped(coded, unit, bits),
+    })
 }
 
 /// Returns the size after cropping, or the coded size if the cropping can't be read.

@@ -16,6 +16,8 @@ pub enum Transport {
     LiveWs,
     /// `multipart/x-mixed-replace`.
     Mjpeg,
+    /// Fragmented MP4.
+    Mp4,
     /// Single pictures.
     Snapshot,
     /// MPEG-1 over one WebSocket.
@@ -24,11 +26,12 @@ pub enum Transport {
 
 impl Transport {
     /// All transports.
-    pub const ALL: [Transport; 6] = [
+    pub const ALL: [Transport; 7] = [
         Transport::Wall,
         Transport::WallV2,
         Transport::LiveWs,
         Transport::Mjpeg,
+        Transport::Mp4,
         Transport::Snapshot,
         Transport::Jsmpeg,
     ];
@@ -40,6 +43,7 @@ impl Transport {
             Transport::WallV2 => "wall_v2",
             Transport::LiveWs => "live_ws",
             Transport::Mjpeg => "mjpeg",
+            Transport::Mp4 => "mp4",
             Transport::Snapshot => "snapshot",
             Transport::Jsmpeg => "jsmpeg",
         }

@@ -47,6 +47,16 @@ impl Script {
         self
     }
 
+    /// Does this before all other steps.
+    #[must_use]
+    pub fn before(
+        mut self,
+        action: impl Fn(&mut Dialog) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.steps.insert(0, Step::Run(Arc::new(action)));
+        self
+    }
+
     fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
@@ -156,6 +166,7 @@ impl Script {
                         link,
                         address,
                         request: String::new(),
+                        is_peeked: false,
                         log,
                         udp: None,
                     };
@@ -223,6 +234,8 @@ pub struct Dialog {
     link: Link,
     address: SocketAddr,
     request: String,
+    /// Whether the last request was only looked at.
+    is_peeked: bool,
     log: Arc<Log>,
     /// The socket for packets over UDP, and where they go.
     udp: Option<(UdpSocket, SocketAddr)>,
@@ -279,6 +292,9 @@ impl Dialog {
     /// # Errors
     /// The connection ends.
     pub fn read(&mut self) -> Result<&str> {
+        if std::mem::take(&mut self.is_peeked) {
+            return Ok(&self.request);
+        }
         let mut bytes = Vec::new();
         let mut byte = [0];
         while !bytes.ends_with(b"\r\n\r\n") {
@@ -296,6 +312,16 @@ impl Dialog {
         self.request = String::from_utf8_lossy(&bytes).into_owned();
         self.log.lock().push(self.request.clone());
         self.log.changed.notify_all();
+        Ok(&self.request)
+    }
+
+    /// Returns the next request, which [`Self::read`] returns again.
+    ///
+    /// # Errors
+    /// The connection ends.
+    pub fn peek(&mut self) -> Result<&str> {
+        self.read()?;
+        self.is_peeked = true;
         Ok(&self.request)
     }
 
@@ -357,14 +383,46 @@ impl Dialog {
     /// # Errors
     /// The request is not for UDP, or the connection ends.
     pub fn set_up_udp(&mut self) -> Result<()> {
+        self.set_up_udp_from(self.address.ip(), false)
+    }
+
+    /// Opens a port at this address of the machine for RTP over UDP and answers SETUP with it;
+    /// `named` states whether the answer names the address.
+    ///
+    /// # Errors
+    /// The request is not for UDP, or the connection ends.
+    pub fn set_up_udp_from(&mut self, source: IpAddr, named: bool) -> Result<()> {
         let (rtp, rtcp) = self.client_ports().ok_or("a request for UDP")?;
-        let socket = UdpSocket::bind((self.address.ip(), 0))?;
+        let socket = UdpSocket::bind((source, 0))?;
+        let source = match named {
+            true => format!(";source={source}"),
+            false => String::new(),
+        };
         let port = socket.local_addr()?.port();
         let target = SocketAddr::new(self.link.stream().peer_addr()?.ip(), rtp);
         self.udp = Some((socket, target));
         self.reply(&format!(
             "RTSP/1.0 200 OK\r\nCSeq: {{cseq}}\r\nSession: 7;timeout=60\r\n\
-             Transport: RTP/AVP;unicast;client_port={rtp}-{rtcp};server_port={port}-{port};ssrc=7\r\n\r\n"
+             Transport: RTP/AVP;unicast;client_port={rtp}-{rtcp};server_port={port}-{port}{source};ssrc=7\r\n\r\n"
+        ))
+    }
+
+    /// Answers SETUP with a group, to which the packets are sent.
+    ///
+    /// # Errors
+    /// The request is not for multicast, or the connection ends.
+    pub fn set_up_multicast(&mut self, group: Ipv4Addr) -> Result<()> {
+        let transport = self.header("Transport").unwrap_or_default();
+        if !transport.contains("multicast") {
+            return Err("a request for multicast".into());
+        }
+        // At the camera's own interface.
+        let socket = UdpSocket::bind((self.address.ip(), 0))?;
+        let port = socket.local_addr()?.port();
+        self.udp = Some((socket, SocketAddr::new(group.into(), port)));
+        self.reply(&format!(
+            "RTSP/1.0 200 OK\r\nCSeq: {{cseq}}\r\nSession: 7;timeout=60\r\n\
+             Transport: RTP/AVP;multicast;destination={group};port={port}-{port};ttl=1\r\n\r\n"
         ))
     }
 

@@ -66,6 +66,35 @@ impl Upstream {
 
     /// Makes one attempt, with its watchdog and renditions. Returns why it failed.
     pub(super) async fn attempt(self: &Arc<Self>) -> Failure {
+        let Some(account) = self.endpoint.account() else {
+            return self.attempt_now().await;
+        };
+        let turns = self.sessions.turns();
+        turns.wait(account).await;
+        let failure = tokio::select! {
+            failure = self.attempt_now() => failure,
+            () = self.note_accepted(account) => unreachable!("it watches until the attempt ends"),
+        };
+        match failure.kind {
+            FailureKind::Unauthorized => turns.refuse(account),
+            _ => turns.release(account),
+        }
+        failure
+    }
+
+    /// Notes when the camera has accepted the password, which its first picture shows.
+    async fn note_accepted(&self, account: &str) {
+        let mut changes = self.streams.common.changes.subscribe();
+        // It may still be live from the attempt before, which had the same password.
+        while self.streams.state() != State::Live {
+            // The sender is in `streams`, so waiting can't fail.
+            let _ = changes.changed().await;
+        }
+        self.sessions.turns().accept(account);
+        std::future::pending().await
+    }
+
+    async fn attempt_now(self: &Arc<Self>) -> Failure {
         let Some(session) = self.begin().await else {
             // The upstream was stopped while the attempt waited, so no caller waits for the result.
             return std::future::pending().await;

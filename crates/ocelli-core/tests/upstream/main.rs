@@ -4,10 +4,10 @@ mod renditions;
 mod stage;
 
 use ocelli_core::{
-    Camera, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Renditions, RunOnce,
-    Source, State,
+    Camera, Endpoint, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Renditions,
+    RunOnce, Source, State,
 };
-use stage::{Behaviour, Puppet, Stage, kept_stage, settle, stage};
+use stage::{Behaviour, Puppet, Refusing, Stage, hub_camera, kept_stage, settle, stage};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -122,6 +122,63 @@ async fn a_wrong_password_is_tried_at_most_once_a_second_and_soon_less_often() {
     let _viewer = stage.camera.follow(Quality::Main);
     let waits = waits(&mut stage, 9).await;
     assert_eq!(waits, [1.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_is_tried_once_a_second_over_all_streams_of_a_host() {
+    let hub = Hub::default();
+    let endpoint =
+        |stream: &str| Endpoint::new("10.0.0.7:554", stream).with_account("10.0.0.7", "viewer");
+    let began = Instant::now();
+    let (times, mut refused) = mpsc::unbounded_channel();
+    let refuse = |room: &'static str, endpoint| {
+        let source = Arc::new(Refusing(room, times.clone()));
+        hub_camera(&hub, room, endpoint, source)
+    };
+    let main = refuse("main", endpoint("/main"));
+    let sub = refuse("sub", endpoint("/sub"));
+    let other = refuse(
+        "other",
+        Endpoint::new("10.0.0.7:554", "/main").with_account("10.0.0.7", "admin"),
+    );
+    let _viewers = [&main, &sub, &other].map(|camera| camera.follow(Quality::Main));
+    let mut all = Vec::new();
+    while all.len() < 12 {
+        let (room, at) = refused.recv().await.expect("an attempt");
+        if room != "other" {
+            all.push(at - began);
+        } else {
+            assert!(all.len() > 1 || at == began, "another user does not wait");
+        }
+    }
+    for pair in all.windows(2) {
+        assert!(pair[1] - pair[0] >= Duration::from_secs(1), "{all:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_has_accepted_the_password_is_not_slowed_down() {
+    let hub = Hub::default();
+    let began = Instant::now();
+    let mut viewers = Vec::new();
+    for room in ["one", "two", "three"] {
+        let (attempts, _) = watch::channel(0);
+        let source = Arc::new(Puppet {
+            attempts,
+            running: Arc::default(),
+            behaviour: Behaviour::Plays,
+        });
+        let endpoint = Endpoint::new("10.0.0.7:554", room).with_account("10.0.0.7", "viewer");
+        viewers.push(hub_camera(&hub, room, endpoint, source).follow(Quality::Main));
+    }
+    for viewer in &mut viewers {
+        viewer.next().await;
+    }
+    assert!(
+        began.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,15 +1,15 @@
 //! A hub with one scripted camera.
 
 use ocelli_core::{
-    Camera, Codec, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Rendition,
+    Camera, Codec, Endpoint, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Rendition,
     Renditions, RunOnce, Source, State, Timestamp,
 };
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
 
 /// A scripted camera.
 pub struct Puppet {
@@ -86,6 +86,33 @@ impl Source for Puppet {
             }
         })
     }
+}
+
+/// Refuses each attempt, and tells with its name when.
+pub struct Refusing(
+    pub &'static str,
+    pub mpsc::UnboundedSender<(&'static str, Instant)>,
+);
+
+impl Source for Refusing {
+    fn run_once(self: Arc<Self>, _publisher: Publisher) -> RunOnce {
+        let _ = self.1.send((self.0, Instant::now()));
+        let refusal = Failure::new(FailureKind::Unauthorized, "401: wrong user or password");
+        Box::pin(async move { Err(refusal) })
+    }
+}
+
+/// Adds a camera whose source connects to this endpoint.
+pub fn hub_camera(
+    hub: &Hub,
+    room: &str,
+    endpoint: Endpoint,
+    source: Arc<dyn Source>,
+) -> Arc<Camera> {
+    let id = hub.resolve("live", room).expect("a name");
+    let upstream = hub.upstream_at(&id, endpoint, source, Renditions::default());
+    let camera = Camera::new(id, String::new(), "puppet", upstream, None, false);
+    hub.add(camera).expect("a free name")
 }
 
 /// A rendition that converts each access unit to a "JPEG".

@@ -78,6 +78,28 @@ pub fn without_reordering(codec: Codec, unit: &[u8]) -> Option<Vec<u8>> {
     Some(writer.finish(header))
 }
 
+/// Returns the most pictures that precede another one in decoding order and follow it in output
+/// order; `None` if the parameter set of H.264 does not declare it.
+pub(super) fn reordered(unit: &[u8]) -> Option<u32> {
+    let mut bits = Bits::new(unit.get(1..)?);
+    let sequence = h264(&mut bits)?;
+    if keeps_order(&sequence) {
+        return Some(0);
+    }
+    if !bits.flag()? {
+        return None;
+    }
+    skip_information(&mut bits)?;
+    if !bits.flag()? {
+        return None;
+    }
+    bits.skip(1)?;
+    for _ in 0..4 {
+        bits.number()?;
+    }
+    bits.number()
+}
+
 /// Whether the pictures of such a stream are shown in the order in which they are decoded.
 fn keeps_order(sequence: &H264Sequence) -> bool {
     let constraint = |number: u32| sequence.constraints & 0x80 >> number != 0;

@@ -101,7 +101,11 @@ impl Address {
         let signed_in = self.credentials.as_ref();
         let signed_in = signed_in.map(|known| format!("{}\n{}", known.user, known.password));
         let stream = format!("{url}\n{}", signed_in.unwrap_or_default());
-        Some(Endpoint::new(peer, stream))
+        let endpoint = Endpoint::new(peer, stream);
+        Some(match &self.credentials {
+            Some(known) => endpoint.with_account(&host.to_ascii_lowercase(), &known.user),
+            None => endpoint,
+        })
     }
 
     /// Returns the address without secrets: no credentials, and no values of parameters whose

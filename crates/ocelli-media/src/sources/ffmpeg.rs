@@ -50,6 +50,9 @@ pub const KIND: Kind = Kind {
 /// A film that is shorter than this is not repeated at once: each repetition starts a program.
 const SHORTEST_FILM: Duration = Duration::from_millis(500);
 
+/// The end of ffmpeg's report that it can't go back to the beginning of a file.
+const CAN_NOT_SEEK: &str = ": Operation not permitted";
+
 /// ffmpeg's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Input {
@@ -302,7 +305,7 @@ impl Ffmpeg {
             let started = Instant::now();
             let mut child = self.start(input, Task::Copy, publisher).await?;
             let stream = output(&mut child);
-            let outcome = transport::publish(stream, Demuxer::new(true), publisher).await?;
+            let outcome = transport::publish(stream, Demuxer::new(true), false, publisher).await?;
             let Outcome::Ended { had_pictures } = outcome else {
                 // A camera may refuse a second connection while the first one is open.
                 child.wait_or_kill().await;
@@ -335,17 +338,27 @@ impl Ffmpeg {
     }
 
     /// Publishes the input as JPEG. Returns whether there were pictures, and how it ended.
+    ///
+    /// ffmpeg can't go back to the beginning of some files, such as elementary streams. Each
+    /// repetition of these is read by another one.
     async fn transcode(&self, input: &Input, publisher: &Publisher) -> (bool, Result<(), Failure>) {
-        let mut child = match self.start(input, Task::Transcode, publisher).await {
-            Ok(child) => child,
-            Err(failure) => return (false, Err(failure)),
-        };
-        match ffmpeg::publish(output(&mut child), publisher).await {
-            Ok(had_pictures) => {
-                let failure = self.failure(input, &mut child, publisher).await;
-                (had_pictures, Err(failure))
+        loop {
+            let started = Instant::now();
+            let mut child = match self.start(input, Task::Transcode, publisher).await {
+                Ok(child) => child,
+                Err(failure) => return (false, Err(failure)),
+            };
+            let had_pictures = match ffmpeg::publish(output(&mut child), publisher).await {
+                Ok(had_pictures) => had_pictures,
+                Err(failure) => return (true, Err(failure)),
+            };
+            let failure = self.failure(input, &mut child, publisher).await;
+            let is_over = failure.reason.ends_with(CAN_NOT_SEEK);
+            if !is_over || !had_pictures || !matches!(input, Input::Loop(_)) {
+                return (had_pictures, Err(failure));
             }
-            Err(failure) => (true, Err(failure)),
+            publisher.interrupt();
+            sleep_until(started + SHORTEST_FILM).await;
         }
     }
 

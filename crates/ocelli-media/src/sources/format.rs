@@ -1,6 +1,7 @@
 //! Splits the output of a program or a pipe into pictures. It does not start programs or open
 //! pipes, and does not handle their end.
 
+use super::first_bytes::FirstBytes;
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::parameter_sets::{CompleteUnit, ParameterSets, UndecodableKeys};
 use super::raw::{Layout, RawPictures};
@@ -121,16 +122,17 @@ impl Format {
         R: AsyncRead + AsFd + Unpin,
     {
         let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
+        let first = FirstBytes::expecting(self);
         match *self {
             Format::Yuv420p { size, stride, fps } => {
                 let layout = Layout { size, stride, fps };
                 pipe::fit_raw_picture(&input, layout.len());
                 let pace = Pace::new(fps * 2.0);
-                publish_raw(metered(input), layout, pace, publisher).await
+                publish_raw(metered(input), first, layout, pace, publisher).await
             }
-            Format::Mjpeg => publish_mjpeg(metered(input), publisher).await,
-            Format::Bare(codec) => publish_bare(metered(input), codec, publisher).await,
-            Format::Mpegts(jpeg) => publish_mpegts(input, &jpeg, publisher).await,
+            Format::Mjpeg => publish_mjpeg(metered(input), first, publisher).await,
+            Format::Bare(codec) => publish_bare(metered(input), first, codec, publisher).await,
+            Format::Mpegts(jpeg) => publish_mpegts(input, first, &jpeg, publisher).await,
         }
     }
 }
@@ -175,6 +177,7 @@ fn raw(
 
 async fn publish_raw<R: AsyncRead + Unpin>(
     mut input: Metered<R>,
+    mut first: FirstBytes,
     layout: Layout,
     mut pace: Pace,
     publisher: &Publisher,
@@ -190,6 +193,8 @@ async fn publish_raw<R: AsyncRead + Unpin>(
                 // The rest is not a complete picture.
                 return Ok(());
             }
+            let bytes = pictures.buffer().payload();
+            first.note(bytes.get(at..).unwrap_or_default())?;
             pictures.note_wait(at, asked.elapsed());
             continue;
         };
@@ -207,6 +212,7 @@ async fn publish_raw<R: AsyncRead + Unpin>(
 
 async fn publish_mjpeg<R: AsyncRead + Unpin>(
     mut input: Metered<R>,
+    mut first: FirstBytes,
     publisher: &Publisher,
 ) -> Result<(), Failure> {
     let mut splitter = jpeg::Splitter::default();
@@ -219,6 +225,7 @@ async fn publish_mjpeg<R: AsyncRead + Unpin>(
         if len == 0 {
             return Ok(());
         }
+        first.note(&chunk[..len])?;
         if without.add(len) {
             return Err(no_video("JPEG"));
         }
@@ -235,6 +242,7 @@ async fn publish_mjpeg<R: AsyncRead + Unpin>(
 
 async fn publish_bare<R: AsyncRead + Unpin>(
     mut input: Metered<R>,
+    mut first: FirstBytes,
     codec: Codec,
     publisher: &Publisher,
 ) -> Result<(), Failure> {
@@ -248,6 +256,7 @@ async fn publish_bare<R: AsyncRead + Unpin>(
         if len == 0 {
             return Ok(());
         }
+        first.note(&chunk[..len])?;
         if without.add(len) {
             let is_h264 = codec == Codec::H264;
             return Err(no_video(if is_h264 { "H.264" } else { "H.265" }));
@@ -311,6 +320,7 @@ pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
 /// Publishes an MPEG transport stream.
 async fn publish_mpegts(
     mut input: impl AsyncRead + Unpin,
+    mut first: FirstBytes,
     jpeg: &JpegOptions,
     publisher: &Publisher,
 ) -> Result<(), Failure> {
@@ -318,15 +328,15 @@ async fn publish_mpegts(
     if head.bytes.is_empty() {
         return Ok(());
     }
+    first.note(&head.bytes)?;
     let stream = head.bytes.as_slice().chain(&mut input);
     if !head.is_native {
         return transcode_mpegts(stream, jpeg, publisher).await;
     }
     // Not every program pads only the last packet of an access unit.
-    match transport::publish(stream, Demuxer::new(false), publisher).await? {
+    match transport::publish(stream, Demuxer::new(false), true, publisher).await? {
         Outcome::Ended { .. } => Ok(()),
-        // The program has changed the codec.
-        Outcome::OtherCodec => transcode_mpegts(input, jpeg, publisher).await,
+        Outcome::NotNative => transcode_mpegts(input, jpeg, publisher).await,
     }
 }
 
@@ -359,7 +369,7 @@ async fn transcode_mpegts(
             {
                 return Err(exceeded.into());
             }
-            // It still has pictures of what it was sent.
+            // ffmpeg still outputs pictures from the bytes that it has received.
             pictures.await?
         }
     };

@@ -4,7 +4,9 @@
 //! All reading is charged to the camera's budget. Pictures are found by their own structure;
 //! types, boundaries and lengths are only hints.
 
+mod coding;
 mod connection;
+mod cookies;
 mod exchange;
 mod fault;
 mod framing;
@@ -18,6 +20,7 @@ mod wire;
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::{Address, Kind};
 use crate::jpeg::Splitter;
+use coding::Coding;
 use exchange::{Access, Exchange, RESPONSE_TIMEOUT};
 use fault::{CLOSED, Fault};
 #[cfg(fuzzing)]
@@ -55,6 +58,9 @@ pub const KIND: Kind = Kind {
 const REST: Duration = Duration::from_secs(2);
 /// Number of consecutive still pictures that are not whole after which the attempt fails.
 const MAX_FLAWED_STILLS: u32 = 3;
+
+/// The first byte of an MPEG transport stream.
+const TRANSPORT_STREAM: u8 = 0x47;
 
 /// The reason for a still picture in another format.
 const NOT_JPEG: &str = "the picture it sends is not a JPEG";
@@ -161,6 +167,17 @@ impl<'a> Attempt<'a> {
 
     /// Determines what a response contains, from its type and its first byte.
     async fn content(&mut self, head: &Head) -> Result<Content, Failure> {
+        if let Coding::Other(name) = Coding::of(&head.headers) {
+            let name = match name.len() <= 20 && name.bytes().all(multipart::is_usual) {
+                true => name,
+                false => "an unknown method".to_owned(),
+            };
+            let reason = format!(
+                "it compresses its pictures with {name}, which is not supported; it should send \
+                 them as they are, or with gzip or deflate"
+            );
+            return Err(Failure::new(FailureKind::Unsupported, reason));
+        }
         let content_type = head.headers.get(CONTENT_TYPE);
         let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let content_type = content_type.unwrap_or_default();
@@ -170,10 +187,11 @@ impl<'a> Attempt<'a> {
         if kind.starts_with("multipart/") {
             return Ok(parts());
         }
-        let first = match timeout_at(Instant::now() + RESPONSE_TIMEOUT, self.first_byte()).await {
-            Ok(first) => first?,
-            Err(_) => return Err(self.exchange.no_response()),
-        };
+        let [first, second] =
+            match timeout_at(Instant::now() + RESPONSE_TIMEOUT, self.first_bytes()).await {
+                Ok(first) => first?,
+                Err(_) => return Err(self.exchange.no_response()),
+            };
         let types = [
             "image/jpeg",
             "image/jpg",
@@ -184,6 +202,12 @@ impl<'a> Attempt<'a> {
         match first {
             Some(0xFF) => return Ok(Content::Pictures),
             Some(b'-') => return Ok(parts()),
+            // The first byte of a GIF is the same.
+            Some(TRANSPORT_STREAM) if second != Some(b'I') && !kind.starts_with("image/") => {
+                let reason = "it answers with an MPEG transport stream, not with pictures: \
+                              ffmpeg: in front of its address plays it";
+                return Err(Failure::new(FailureKind::Unsupported, reason));
+            }
             Some(_) if is_jpeg => return Ok(Content::Flawed(NOT_JPEG)),
             None if is_jpeg => return Ok(Content::Flawed("it sends an empty picture")),
             _ => {}
@@ -218,18 +242,18 @@ impl<'a> Attempt<'a> {
     }
 
     /// Returns the first byte of the response's body that is not white space, without consuming
-    /// it, or `None` if there is none.
-    async fn first_byte(&mut self) -> Result<Option<u8>, Failure> {
+    /// it, or `None` if there is none; and the second one, if it came with the first.
+    async fn first_bytes(&mut self) -> Result<[Option<u8>; 2], Failure> {
         loop {
             let Some(connection) = self.exchange.connection() else {
-                return Ok(None);
+                return Ok([None; 2]);
             };
             let len = match connection.body().await {
-                Ok(Some(bytes)) => match bytes.trim_ascii_start().first() {
-                    Some(first) => return Ok(Some(*first)),
-                    None => bytes.len(),
+                Ok(Some(bytes)) => match bytes.trim_ascii_start() {
+                    [first, rest @ ..] => return Ok([Some(*first), rest.first().copied()]),
+                    [] => bytes.len(),
                 },
-                Ok(None) | Err(Fault::Closed) => return Ok(None),
+                Ok(None) | Err(Fault::Closed) => return Ok([None; 2]),
                 Err(fault) => return Err(self.exchange.explain_body(fault)),
             };
             connection.consume(len);

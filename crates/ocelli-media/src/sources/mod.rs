@@ -11,6 +11,7 @@ mod digest;
 mod exec;
 mod ffmpeg;
 mod file;
+mod first_bytes;
 mod format;
 mod http;
 mod kind;
@@ -86,6 +87,10 @@ pub fn open(
             .copied()
             .collect();
         let hint = match nearest(scheme, &known) {
+            _ if scheme == "tcp" => "to let ffmpeg read it, write ffmpeg:tcp://…".to_owned(),
+            _ if scheme.is_empty() && address.bare().contains('/') => {
+                "for a file, write file: in front of its path".to_owned()
+            }
             Some(near) => format!("did you mean `{near}:`?"),
             None => format!("it should begin with one of {}", prefixes(&known)),
         };
@@ -100,4 +105,32 @@ pub fn open(
 fn prefixes(schemes: &[&str]) -> String {
     let prefixes: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}:")).collect();
     prefixes.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_kind_gets_advice() {
+        for (written, advice) in [
+            (
+                "/srv/yard.mp4",
+                "for a file, write file: in front of its path",
+            ),
+            (
+                "films/yard.mp4",
+                "for a file, write file: in front of its path",
+            ),
+            ("tcp://10.0.0.7:5000", "write ffmpeg:tcp://…"),
+            ("rstp://10.0.0.7/a", "did you mean `rtsp:`?"),
+        ] {
+            let opened = open(Address::new(written), &mut Section::empty("a test"));
+            let reason = opened.err().map(|error| error.to_string());
+            assert!(
+                reason.as_ref().is_some_and(|it| it.contains(advice)),
+                "{reason:?}"
+            );
+        }
+    }
 }

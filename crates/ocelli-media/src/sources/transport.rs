@@ -21,11 +21,14 @@ const MAX_HEAD: usize = 4 << 20;
 const MAX_STEP_BACK: i64 = 1_000_000;
 const MAX_STEP: i64 = 10_000_000;
 
+/// The most bytes of units in front of a picture that arrive in packets of their own.
+const MAX_FRONT: usize = 64 << 10;
+
 /// How a transport stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It holds another codec.
-    OtherCodec,
+    /// It holds another codec, or pictures in parts. ffmpeg can decode both.
+    NotNative,
     /// It ended, after pictures or without any.
     Ended {
         /// Whether pictures were published.
@@ -78,13 +81,18 @@ impl Head {
     }
 }
 
-/// Publishes the pictures of a transport stream, until it ends or is seen to hold another codec.
+/// Publishes the pictures of a transport stream, until it ends or is seen to be not native.
+///
+/// With `may_split`, packets may hold less than an access unit, as some programs write them:
+/// parameter sets in packets of their own are joined with the picture after them. The parts of a
+/// picture are not joined, because only the next packet would show that it is complete.
 ///
 /// # Errors
 /// No decoder can decode the stream, or it exceeds a program's budget.
 pub async fn publish(
     input: impl AsyncRead + Unpin,
     mut demuxer: Demuxer,
+    may_split: bool,
     publisher: &Publisher,
 ) -> Result<Outcome, Failure> {
     let mut input = Metered::new(input, publisher.budget(PeerKind::Program));
@@ -109,7 +117,7 @@ pub async fn publish(
         demuxer.push(&chunk[..len]);
         while let Some(event) = demuxer.next_event() {
             let (stamp, bytes) = match event {
-                Event::Stream(None) => return Ok(Outcome::OtherCodec),
+                Event::Stream(None) => return Ok(Outcome::NotNative),
                 Event::Stream(Some(codec)) => {
                     pictures = Some(Pictures::new(codec));
                     continue;
@@ -119,6 +127,9 @@ pub async fn publish(
             let Some(pictures) = &mut pictures else {
                 continue;
             };
+            if may_split && annexb::begins_inside(pictures.codec, bytes) {
+                return Ok(Outcome::NotNative);
+            }
             if pictures.publish(stamp, bytes, publisher)? {
                 had_pictures = true;
                 without.reset();
@@ -137,6 +148,9 @@ struct Pictures {
     clock: CaptureClock,
     /// The time of the latest picture, in µs.
     latest: Option<i64>,
+    /// Units that belong to the next picture, and their time.
+    front: Vec<u8>,
+    front_stamp: Option<i64>,
     undecodable: UndecodableKeys,
 }
 
@@ -147,6 +161,8 @@ impl Pictures {
             sets: ParameterSets::new(codec),
             clock: CaptureClock::default(),
             latest: None,
+            front: Vec::new(),
+            front_stamp: None,
             undecodable: UndecodableKeys::default(),
         }
     }
@@ -159,9 +175,19 @@ impl Pictures {
         publisher: &Publisher,
     ) -> Result<bool, Failure> {
         if !annexb::has_slice(self.codec, bytes) {
+            if self.front.len() + bytes.len() <= MAX_FRONT {
+                self.front.extend_from_slice(bytes);
+                self.front_stamp = self.front_stamp.or(stamp);
+            }
             return Ok(false);
         }
-        let mut unit = self.sets.complete(bytes);
+        let stamp = stamp.or(self.front_stamp.take());
+        let mut unit = if self.front.is_empty() {
+            self.sets.complete(bytes)
+        } else {
+            self.front.extend_from_slice(bytes);
+            self.sets.complete(&std::mem::take(&mut self.front))
+        };
         if unit.key && !self.sets.is_complete() {
             self.undecodable.add()?;
             return Ok(false);

@@ -237,3 +237,19 @@ async fn large_and_small_pictures_arrive_in_any_pieces() {
         watch.shows(&picture, &format!("{bytes} bytes")).await;
     }
 }
+
+#[tokio::test]
+async fn parts_in_base64_are_told() {
+    let script = Script::new().await;
+    let watch = Watch::new(&script.url("http", "", "/mjpeg"), "");
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n";
+    let part = "--b\r\nContent-Type: image/jpeg\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+                /9j/4AAQSkZJRgABAQ\r\n";
+    let (_peer, _) = script
+        .answer((head.to_owned() + &part.repeat(12)).as_bytes())
+        .await;
+    assert_eq!(
+        watch.failure().await,
+        "the parts of its stream are base64 text; they should be the JPEG pictures themselves"
+    );
+}

@@ -245,3 +245,21 @@ async fn redirects_that_lead_nowhere_are_told() {
         served.abort();
     }
 }
+
+#[tokio::test]
+async fn a_cookie_that_comes_with_a_redirect_is_sent_back() {
+    let script = Script::new().await;
+    let mut watch = Watch::new(&script.url("http", "", "/still.jpg"), "");
+    let moved = redirect("302 Found", "/still.jpg").replacen(
+        "\r\n",
+        "\r\nSet-Cookie: sid=1; path=/\r\n",
+        1,
+    );
+    let (mut peer, first) = script.answer(moved.as_bytes()).await;
+    assert!(!first.contains("Cookie"));
+    let second = peer.request().await.expect("a second request");
+    assert!(second.contains("\r\nCookie: sid=1\r\n"), "{second}");
+    let whole = picture(1);
+    peer.send(still(&whole)).await;
+    watch.shows(&whole, "with a cookie").await;
+}

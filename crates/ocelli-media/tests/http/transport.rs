@@ -2,6 +2,7 @@
 
 use super::script::{Script, Watch};
 use super::{picture, still};
+use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 use std::process::{Child, Command, Stdio};
 
 #[tokio::test]
@@ -159,4 +160,99 @@ async fn ffmpeg_verifies_certificates_and_plays_old_tls() {
     }
     let reason = Watch::new("ffmpeg:rtsps://127.0.0.1/", "").failure().await;
     assert!(reason.contains("verify_tls = false"), "{reason}");
+}
+
+#[tokio::test]
+async fn compressed_pictures_are_decoded() {
+    let whole = picture(1);
+    let body = compress_to_vec(&whole, 6);
+    let gzip = [&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3][..], &body, &[0; 8]].concat();
+    for (coding, body) in [
+        ("gzip", &gzip),
+        ("x-gzip", &gzip),
+        ("deflate", &compress_to_vec_zlib(&whole, 6)),
+        ("deflate", &body),
+        ("identity", &whole),
+        // As some servers say it without doing it.
+        ("gzip", &whole),
+    ] {
+        let script = Script::new().await;
+        let mut watch = Watch::new(&script.url("http", "", "/still.jpg"), "");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Encoding: {coding}\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let (_peer, _) = script.answer(&[head.as_bytes(), body].concat()).await;
+        watch.shows(&whole, coding).await;
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_stream_shows_each_picture_when_it_comes() {
+    let script = Script::new().await;
+    let mut watch = Watch::new(&script.url("http", "", "/mjpeg"), "");
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\
+                Content-Encoding: gzip\r\n\r\n";
+    let (mut peer, _) = script.answer(head.as_bytes()).await;
+    for number in 1..4 {
+        let whole = picture(number);
+        let part = [
+            &b"--b\r\nContent-Type: image/jpeg\r\n\r\n"[..],
+            &whole,
+            b"\r\n",
+        ]
+        .concat();
+        let body = compress_to_vec(&part, 6);
+        peer.send([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3]).await;
+        peer.send(&body).await;
+        peer.send([0; 8]).await;
+        watch.shows(&whole, "a member for each part").await;
+    }
+}
+
+#[tokio::test]
+async fn compressed_bodies_that_can_not_be_decoded_are_told() {
+    // Many zeroes in few bytes, which are no picture.
+    let bomb = compress_to_vec(&vec![0; 64 << 20], 9);
+    assert!(bomb.len() < 100 << 10);
+    for (coding, body, expected) in [
+        (
+            "br",
+            &b"x"[..],
+            "it compresses its pictures with br, which is not supported",
+        ),
+        (
+            "gzip",
+            &[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 7, 7, 7],
+            "it says that its pictures are",
+        ),
+        ("deflate", &bomb, "it "),
+    ] {
+        let script = Script::new().await;
+        let watch = Watch::new(&script.url("http", "", "/mjpeg"), "");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\
+             Content-Encoding: {coding}\r\n\r\n"
+        );
+        let (_peer, _) = script.answer(&[head.as_bytes(), body].concat()).await;
+        let reason = watch.failure().await;
+        assert!(reason.starts_with(expected), "{coding}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_transport_stream_without_a_type_of_its_own_gets_advice() {
+    let packet = [&[0x47, 0x40, 0x11, 0x10][..], &[0xFF; 184]].concat();
+    let script = Script::new().await;
+    let watch = Watch::new(&script.url("http", "", "/live"), "");
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n";
+    let (_peer, _) = script
+        .answer(&[head.as_bytes(), &packet.repeat(20)].concat())
+        .await;
+    assert_eq!(
+        watch.failure().await,
+        "it answers with an MPEG transport stream, not with pictures: ffmpeg: in front of its \
+         address plays it"
+    );
 }

@@ -69,6 +69,25 @@ async fn films_are_passed_on_as_they_were_encoded_in_a_loop() {
 }
 
 #[tokio::test]
+async fn files_without_an_index_are_repeated_without_a_failure() {
+    let dir = Dir::new("bare");
+    for (name, arguments) in [
+        ("bare.h264", "-c:v libx264 -bf 0 -g 10"),
+        ("parts.mpjpeg", "-c:v mjpeg -f mpjpeg"),
+    ] {
+        let path = dir.film(name, arguments);
+        let mut native = Native::watch(&format!("file:{path}"));
+        // Twice and a little more.
+        for _ in 0..45 {
+            native.viewed().await;
+        }
+        let status = native.camera.status();
+        assert_eq!(status.restarts, 0, "{name}: {:?}", status.last_failure);
+        assert!(status.last_failure.is_none(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_decoder_can_start_at_any_key_frame() {
     let dir = Dir::new("start");
     for (name, format, codec, arguments) in [

@@ -101,7 +101,7 @@ pub struct Native {
     hub: Arc<Hub>,
     pub camera: Arc<Camera>,
     frames: mpsc::UnboundedReceiver<Frame>,
-    _viewer: Follower,
+    viewer: Follower,
 }
 
 impl Native {
@@ -124,13 +124,19 @@ impl Native {
             hub,
             camera,
             frames,
-            _viewer: viewer,
+            viewer,
         }
     }
 
     /// Returns the changes of the camera's state.
     pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
         self.hub.changes()
+    }
+
+    /// Returns the newest picture, as a viewer gets it.
+    pub async fn viewed(&mut self) -> Frame {
+        let frame = timeout(PATIENCE, self.viewer.next()).await;
+        frame.unwrap_or_else(|_| panic!("no picture: {:?}", self.camera.status()))
     }
 
     /// Returns the next picture.

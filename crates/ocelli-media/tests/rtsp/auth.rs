@@ -159,7 +159,7 @@ async fn a_nonce_that_is_renewed_at_the_keep_alive_does_not_interrupt_playback()
         .packets(0, &packets[4..])
         .start();
     assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
-    let again = &camera.requests()[5];
+    let again = &camera.requests()[6];
     assert!(
         again.starts_with("OPTIONS ") && again.contains("nonce=\"2\""),
         "{again}"
@@ -184,7 +184,7 @@ async fn the_announced_next_nonce_is_used() {
         .packets(0, &Rtp::new(96).h264())
         .start();
     assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
-    assert!(camera.requests()[2].contains("nonce=\"2\""));
+    assert!(camera.requests()[3].contains("nonce=\"2\""));
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn a_wrong_password_is_sent_once() {
             play(&camera, 1).await,
             Err("401: wrong user or password".into())
         );
-        assert_eq!(camera.requests().len(), 2);
+        assert_eq!(camera.requests().len(), 3);
     }
     // Even a camera that never accepts it gets only a few answers to stale challenges.
     let stale = "Digest realm=\"x\", nonce=\"n{nonce}\", stale=true";
@@ -211,7 +211,49 @@ async fn a_wrong_password_is_sent_once() {
         play(&camera, 1).await,
         Err("401: wrong user or password".into())
     );
-    assert_eq!(camera.requests().len(), 4);
+    assert_eq!(camera.requests().len(), 5);
+}
+
+#[tokio::test]
+async fn a_challenge_to_options_is_answered_with_describe() {
+    let digest = "Digest realm=\"x\", nonce=\"1\"";
+    let refusal = format!(
+        "RTSP/1.0 401 Unauthorized\r\nCSeq: {{cseq}}\r\nWWW-Authenticate: {digest}\r\n\r\n"
+    );
+    let challenged = |script: Script| {
+        let refusal = refusal.clone();
+        script.before(move |dialog| match dialog.peek()?.starts_with("OPTIONS ") {
+            true => {
+                dialog.read()?;
+                dialog.reply(&refusal)
+            }
+            false => Ok(()),
+        })
+    };
+    let methods = |requests: Vec<String>| -> Vec<String> {
+        let signed = |request: &str| request.contains("\r\nAuthorization: ");
+        let name = |request: &String| {
+            let method = request.split(' ').next().unwrap_or_default();
+            format!("{method} {}", signed(request))
+        };
+        requests.iter().map(name).collect()
+    };
+    let script = Script::new().describe(H264).play();
+    let camera = challenged(script.packets(0, &Rtp::new(96).h264())).start();
+    assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
+    let first = methods(camera.requests());
+    assert_eq!(first[..3], ["OPTIONS false", "DESCRIBE true", "SETUP true"]);
+
+    // A wrong password is sent once, also if the camera hangs up then.
+    for script in [
+        Script::new().answer("DESCRIBE", refusal.clone()),
+        Script::new().expect("DESCRIBE").close(),
+    ] {
+        let camera = challenged(script).start();
+        play(&camera, 1).await.unwrap_err();
+        let all = methods(camera.requests());
+        assert_eq!(all, ["OPTIONS false", "DESCRIBE true"]);
+    }
 }
 
 #[tokio::test]

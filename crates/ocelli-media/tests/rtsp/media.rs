@@ -233,3 +233,53 @@ async fn h265_and_jpeg_play() {
     let played = play(&script.packets(0, &packets).start(), 1).await.unwrap();
     assert_eq!(ocelli_media::jpeg::size(&played[0]), Some((320, 240)));
 }
+
+#[tokio::test]
+async fn a_sender_that_changes_with_every_picture_is_accepted() {
+    let mut rtp = Rtp::new(96);
+    let mut packets = rtp.h264();
+    for _ in 0..6 {
+        rtp.sender += 1;
+        rtp.sequence = rtp.sequence.wrapping_add(5000);
+        rtp.stamp = rtp.stamp.wrapping_add(12_345_678);
+        packets.extend(rtp.h264());
+    }
+    let script = Script::new().describe(H264).play().packets(0, &packets);
+    let played = play(&script.start(), 15).await.unwrap();
+    let key = annexb(&[SPS, PPS, KEY]);
+    assert_eq!(played.iter().filter(|picture| **picture == key).count(), 5);
+}
+
+#[tokio::test]
+async fn the_size_of_large_jpegs_comes_from_the_session_description() {
+    for (line, width, height, expected) in [
+        ("a=x-dimensions:2592,1944\r\n", 0, 243, Some((2592, 1944))),
+        ("a=framesize:26 2592-2048\r\n", 0, 0, Some((2592, 2048))),
+        ("a=x-dimensions:2592,1944\r\n", 40, 30, Some((320, 240))),
+        ("", 0, 243, None),
+    ] {
+        let mut payload = JPEG.to_vec();
+        (payload[6], payload[7]) = (width, height);
+        let packets = Rtp::new(26).picture(&[&payload]);
+        let sdp = format!("m=video 0 RTP/AVP 26\r\n{line}");
+        let camera = Script::new()
+            .describe(&sdp)
+            .play()
+            .packets(0, &packets)
+            .start();
+        let played = play(&camera, 1).await;
+        match expected {
+            Some(size) => {
+                let picture = &played.unwrap()[0];
+                assert_eq!(ocelli_media::jpeg::size(picture), Some(size), "{line}");
+            }
+            None => {
+                let reason = played.unwrap_err();
+                assert!(
+                    reason.contains("wider or higher than 2040 pixels"),
+                    "{reason}"
+                );
+            }
+        }
+    }
+}

@@ -33,7 +33,7 @@ async fn requests_of_the_camera_in_mid_stream_are_answered() {
     let answers: Vec<_> = camera
         .requests()
         .into_iter()
-        .skip(3)
+        .skip(4)
         .take(methods.len())
         .collect();
     let statuses: Vec<_> = answers.iter().map(|answer| &answer[9..12]).collect();
@@ -58,6 +58,76 @@ async fn requests_of_the_camera_before_a_response_are_answered() {
         .play()
         .packets(0, &pictures());
     assert_plays(script, "OPTIONS before the response to DESCRIBE").await;
+}
+
+/// Describes and plays.
+fn playing() -> Script {
+    Script::new().describe(H264).play().packets(0, &pictures())
+}
+
+#[tokio::test]
+async fn a_camera_that_wants_options_first_plays() {
+    for (what, answer) in [
+        (
+            "200",
+            "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nPublic: DESCRIBE\r\n\r\n",
+        ),
+        ("404", "RTSP/1.0 404 Not Found\r\nCSeq: {cseq}\r\n\r\n"),
+        (
+            "302",
+            "RTSP/1.0 302 Moved\r\nLocation: rtsp://10.9.9.9/\r\n\r\n",
+        ),
+        ("501", "RTSP/1.0 501 Not Implemented\r\n\r\n"),
+        (
+            "a challenge that is not supported",
+            "RTSP/1.0 401 Unauthorized\r\n\r\n",
+        ),
+    ] {
+        let script = playing().before(move |dialog| {
+            if !dialog.read()?.starts_with("OPTIONS ") {
+                dialog.reply("RTSP/1.0 455 Method Not Valid in This State\r\n\r\n")?;
+                return Err("no OPTIONS".into());
+            }
+            dialog.reply(answer)
+        });
+        assert_plays(script, what).await;
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_hangs_up_at_options_plays_without_it() {
+    for answer in [
+        "",
+        "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nConnection: close\r\n\r\n",
+    ] {
+        let camera = playing()
+            .before(move |dialog| match dialog.peek()?.starts_with("OPTIONS ") {
+                true => {
+                    dialog.reply(answer)?;
+                    Err("closed".into())
+                }
+                false => Ok(()),
+            })
+            .start();
+        assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
+        let asked = |method: &str| {
+            let all = camera.requests();
+            all.iter()
+                .filter(|request| request.starts_with(method))
+                .count()
+        };
+        assert_eq!(asked("OPTIONS "), 1);
+        assert!(asked("DESCRIBE ") <= 2);
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_does_not_answer_options_plays_without_it() {
+    let script = playing().before(|dialog| match dialog.peek()?.starts_with("OPTIONS ") {
+        true => dialog.read().map(|_| ()),
+        false => Ok(()),
+    });
+    assert_plays(script, "no answer to OPTIONS").await;
 }
 
 #[tokio::test]
@@ -260,9 +330,9 @@ async fn keep_alives_that_are_refused_or_not_answered_do_not_end_the_session() {
             "OPTIONS "
         };
         assert!(
-            requests[4].starts_with(expected),
+            requests[5].starts_with(expected),
             "{reply}: {}",
-            requests[4]
+            requests[5]
         );
     }
 }
@@ -275,7 +345,7 @@ async fn every_session_is_ended() {
         .packets(0, &pictures())
         .start();
     play(&camera, 1).await.unwrap();
-    let requests = tokio::task::spawn_blocking(move || camera.wait(|all| all.len() > 3));
+    let requests = tokio::task::spawn_blocking(move || camera.wait(|all| all.len() > 4));
     let teardown = requests.await.unwrap().pop().unwrap();
     assert!(
         teardown.starts_with("TEARDOWN ") && teardown.contains("Session: 7\r\n"),

@@ -53,7 +53,7 @@ async fn the_password_goes_to_another_port_of_the_same_host() {
     let target = format!("rtsp://{}/y", elsewhere.address());
     let camera = Script::new().answer("DESCRIBE", moved(&target)).start();
     assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
-    assert!(elsewhere.requests()[1].contains("Authorization: Basic "));
+    assert!(elsewhere.requests()[2].contains("Authorization: Basic "));
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Cameras that send RTP only over UDP.
 
-use crate::support::{H264, Rtp, Script, play, play_at, three_pictures};
+use crate::support::{H264, Rtp, Script, client, play, play_at, three_pictures};
+use ocelli_media::sources::SsrfGuard;
+use ocelli_media::sources::rtsp::Delivery;
 use ocelli_testkit::{RtspServer, RtspServerOptions};
 use std::net::UdpSocket;
 
@@ -74,6 +76,89 @@ async fn swapped_duplicate_and_foreign_packets_lose_no_picture() {
         .datagrams(swapped)
         .start();
     assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
+}
+
+/// Sends the packets over UDP from another address, which the answer to SETUP names or not.
+fn from_elsewhere(named: bool) -> Script {
+    let elsewhere = [127, 0, 0, 2];
+    Script::new()
+        .describe(H264)
+        .answer(
+            "SETUP",
+            "RTSP/1.0 461 Unsupported Transport\r\nCSeq: {cseq}\r\n\r\n",
+        )
+        .expect("SETUP")
+        .run(move |dialog| dialog.set_up_udp_from(elsewhere.into(), named))
+        .answer("PLAY", "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n\r\n")
+        .datagrams((0..40).flat_map(|_| Rtp::new(96).h264()).collect())
+}
+
+#[tokio::test]
+async fn packets_of_the_source_that_the_camera_names_are_accepted() {
+    let camera = from_elsewhere(true).start();
+    assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
+}
+
+#[tokio::test]
+async fn packets_of_another_source_are_told() {
+    let reason =
+        "it accepts playback over UDP, but packets arrive from 127.0.0.2, not from the camera";
+    assert_eq!(
+        play(&from_elsewhere(false).start(), 1).await,
+        Err(reason.into())
+    );
+}
+
+/// Sends only by multicast.
+fn multicast_only() -> Script {
+    let refuse = "RTSP/1.0 461 Unsupported Transport\r\nCSeq: {cseq}\r\n\r\n";
+    Script::new()
+        .describe(H264)
+        .answer("SETUP", refuse)
+        .answer("SETUP", refuse)
+        .expect("SETUP")
+        .run(|dialog| dialog.set_up_multicast([239, 255, 77, 7].into()))
+        .answer("PLAY", "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n\r\n")
+        .datagrams(Rtp::new(96).h264())
+}
+
+#[tokio::test]
+async fn a_camera_that_sends_only_by_multicast_plays() {
+    let camera = multicast_only().start();
+    assert_eq!(play(&camera, 3).await.unwrap(), three_pictures());
+}
+
+#[tokio::test]
+async fn a_camera_added_over_http_names_no_address_of_its_own() {
+    // The guard would also refuse the test's camera itself, so it is handed to the session.
+    for (script, expected) in [
+        (
+            multicast_only(),
+            "it sends RTP only by multicast: a camera that is added over HTTP",
+        ),
+        (
+            from_elsewhere(true),
+            "it accepts playback over UDP, but packets arrive from 127.0.0.2",
+        ),
+    ] {
+        let camera = script.start();
+        let mut client = client(&camera.url());
+        let mut session = client.describe(|| None).await.unwrap();
+        session.restrict(SsrfGuard::new(0));
+        let mut played = session.set_up(Delivery::Tcp).await;
+        for delivery in [Delivery::Udp, Delivery::Multicast] {
+            if played.is_err() {
+                played = session.set_up(delivery).await;
+            }
+        }
+        let fault = async {
+            played?;
+            session.play().await?;
+            session.picture().await
+        };
+        let reason = client.explain(&fault.await.unwrap_err()).reason;
+        assert!(reason.starts_with(expected), "{reason}");
+    }
 }
 
 #[tokio::test]

@@ -167,8 +167,15 @@ impl Watching {
     /// Waits for a picture, or until the camera fails: its source retries on its own.
     async fn picture_or_failure(&mut self, hub: &Hub, camera: &Camera) {
         let mut changes = hub.changes();
-        while !matches!(camera.status().state, CameraState::Failed(_)) {
-            self.subscription.follow_camera();
+        loop {
+            let status = camera.status();
+            match status.state {
+                CameraState::Failed(_) => return,
+                // A newcomer to a long group may have to wait for the next key frame, but the
+                // camera has a picture.
+                CameraState::Live if self.subscription.is_native() => return,
+                _ => self.subscription.follow_camera(),
+            }
             tokio::select! {
                 () = self.picture() => return,
                 // The sender lives as long as the hub.
@@ -234,7 +241,7 @@ pub async fn camera(
         let _ = timeout(FIRST_PICTURE_TIMEOUT, picture).await;
     }
     let health = CameraHealth::of(&camera, api.hub.clock().now(), max_age);
-    // Without a viewer, the status may be that of another of its streams.
+    // The status depends on which of its streams has viewers.
     drop(watching);
     let status = match health.healthy {
         true => StatusCode::OK,

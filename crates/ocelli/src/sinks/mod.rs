@@ -9,6 +9,7 @@
 mod changes;
 pub mod jsmpeg;
 mod mjpeg;
+mod mp4;
 mod playback;
 mod snapshot;
 mod viewer;
@@ -29,6 +30,7 @@ pub fn routes(identity: Arc<Identity>) -> Router {
         .merge(wall::routes())
         .merge(viewer::routes())
         .merge(mjpeg::routes())
+        .merge(mp4::routes())
         .merge(jsmpeg::routes())
         .merge(snapshot::routes())
         .with_state(identity)

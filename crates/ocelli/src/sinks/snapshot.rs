@@ -20,7 +20,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 /// How long an idle camera may take to deliver its first picture.
-const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The age of the frame in seconds, to the millisecond. `Last-Modified` only has seconds, by the
 /// hub's clock.
@@ -124,11 +124,14 @@ fn too_old(camera: &Camera, age: Option<Duration>, most: Duration) -> Problem {
 async fn first_frame(camera: &Camera, mut follower: Follower) -> Result<Frame, Problem> {
     timeout(FIRST_PICTURE_TIMEOUT, follower.next())
         .await
-        .map_err(|_| {
-            let seconds = FIRST_PICTURE_TIMEOUT.as_secs();
-            let message = format!("no picture within {seconds} s; {}", state(camera));
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, message)
-        })
+        .map_err(|_| no_picture(camera))
+}
+
+/// The error for a camera that has not delivered its first picture in time.
+pub(super) fn no_picture(camera: &Camera) -> Problem {
+    let seconds = FIRST_PICTURE_TIMEOUT.as_secs();
+    let message = format!("no picture within {seconds} s; {}", state(camera));
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 
 /// The state of the camera and the reason, for errors.

@@ -2,7 +2,7 @@
 //! reconfigured, and end when the camera is deleted.
 
 use futures_util::Stream;
-use ocelli_core::{Camera, Follower, Frame, Hub, Quality, Ready};
+use ocelli_core::{Camera, Codec, Follower, Frame, Hub, Quality, Ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,6 +15,8 @@ pub enum Encoding {
     Jpeg,
     /// MPEG-1.
     Mpeg1,
+    /// What the camera sends, if that is not JPEG.
+    Native,
 }
 
 /// One viewer's subscription to one camera.
@@ -34,6 +36,7 @@ impl Watching {
             follower: match encoding {
                 Encoding::Jpeg => camera.follow(quality),
                 Encoding::Mpeg1 => camera.follow_mpeg1(quality),
+                Encoding::Native => camera.follow_native(quality),
             },
             stopped: WatchStream::new(camera.stopped()),
             hub,
@@ -46,6 +49,11 @@ impl Watching {
     /// The camera in its current configuration.
     pub fn camera(&self) -> &Camera {
         &self.camera
+    }
+
+    /// The codec that the camera sends, once known.
+    pub fn codec(&self) -> Option<Codec> {
+        self.camera.codec(self.quality)
     }
 
     /// The ready queue, for direct writes.

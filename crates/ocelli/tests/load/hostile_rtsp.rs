@@ -122,7 +122,7 @@ impl Outcome {
     }
 }
 
-/// Sends the flood in place of the response to DESCRIBE.
+/// Sends the flood in place of the response to the first request.
 async fn described(lines: &'static str, flood: &'static [u8]) -> Outcome {
     until_failed(move |peer| {
         peer.request()?;

@@ -5,6 +5,7 @@ mod ffmpeg;
 mod http;
 mod ingest;
 mod ingest_story;
+mod mp4;
 mod native;
 mod program;
 mod rtsp;

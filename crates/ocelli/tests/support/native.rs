@@ -55,7 +55,11 @@ impl Viewer {
     /// Returns this many frames that follow each other. On a busy machine a viewer may be
     /// overtaken, and continues at a key frame; then the frames from there on.
     pub async fn frames(&mut self, count: usize) -> Vec<Frame> {
-        let mut frames: Vec<Frame> = Vec::new();
+        self.frames_after(Vec::new(), count).await
+    }
+
+    /// The same for frames of which these are the first.
+    async fn frames_after(&mut self, mut frames: Vec<Frame>, count: usize) -> Vec<Frame> {
         let collecting = async {
             while frames.len() < count {
                 let next = self.next().await;
@@ -79,9 +83,7 @@ impl Viewer {
             }
         };
         assert!(first.key);
-        let mut frames = vec![first];
-        frames.extend(self.frames(count - 1).await);
-        frames
+        self.frames_after(vec![first], count).await
     }
 }
 

@@ -6,6 +6,7 @@ mod handshake;
 mod jsmpeg;
 mod jsmpeg_changes;
 mod liveness;
+mod mp4;
 mod native;
 mod plain;
 mod playback;

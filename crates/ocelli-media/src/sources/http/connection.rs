@@ -2,15 +2,18 @@
 //! on demand.
 //!
 //! All reading is done on the camera's own task, so that the camera's budget bounds all work
-//! for it. At most the response's head (64 KiB) and one read of its body are kept in memory.
+//! for it. At most the response's head (64 KiB), one read of its body and, if that is compressed,
+//! one step of decoding are kept in memory.
 
+use super::coding::{Coding, Decoder, Invalid};
 use super::fault::Fault;
 use super::framing::{Framing, Taken};
 use super::head::{Head, HeadReader};
 use super::wire::Wire;
 use crate::sources::SsrfGuard;
-use ocelli_core::Budget;
+use ocelli_core::{Budget, CpuTimer};
 use rustls::ClientConfig;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +30,10 @@ const READ_SIZE: usize = 32 << 10;
 /// connection is closed.
 const MAX_SKIPPED: usize = 64 << 10;
 
+/// The most processor time that is charged for one step of decoding. If it took longer, the
+/// thread was waiting for a processor.
+const MAX_STEP: Duration = Duration::from_millis(5);
+
 /// A connection to a camera.
 pub(super) struct Connection {
     wire: Wire,
@@ -37,6 +44,8 @@ pub(super) struct Connection {
     /// The part of the buffer that belongs to the body and has not been consumed yet.
     data: Range<usize>,
     framing: Framing,
+    /// Decodes the body, if it is compressed.
+    decoder: Option<Decoder>,
     keeps_alive: bool,
     /// Whether no byte of the response to the last request has arrived.
     unanswered: bool,
@@ -64,6 +73,7 @@ impl Connection {
             raw: 0..0,
             data: 0..0,
             framing: Framing::Length(0),
+            decoder: None,
             keeps_alive: true,
             unanswered: true,
         })
@@ -105,6 +115,7 @@ impl Connection {
             self.unanswered = reader.is_untouched();
             if let Some(head) = head {
                 self.framing = Framing::of(&head);
+                self.decoder = Decoder::new(&Coding::of(&head.headers));
                 self.keeps_alive = self.framing.keeps_alive(&head);
                 return Ok(head);
             }
@@ -117,6 +128,40 @@ impl Connection {
     /// Returns the next bytes of the body, at least one, or `None` at its end. They stay in the
     /// buffer until [`Self::consume`] is called.
     pub(super) async fn body(&mut self) -> Result<Option<&[u8]>, Fault> {
+        if self.decoder.is_none() {
+            return self.coded_body().await;
+        }
+        loop {
+            let is_ready = |decoder: &Decoder| !decoder.ready().is_empty();
+            if self.decoder.as_ref().is_some_and(is_ready) {
+                return Ok(self.decoder.as_ref().map(Decoder::ready));
+            }
+            let is_over = !self.decoder.as_ref().is_some_and(Decoder::has_more)
+                && self.coded_body().await?.is_none();
+            let Some(decoder) = &mut self.decoder else {
+                return Ok(None);
+            };
+            if is_over {
+                return match decoder.may_end() {
+                    true => Ok(None),
+                    false => Err(Fault::Closed),
+                };
+            }
+            let timer = CpuTimer::start();
+            let taken = decoder.take(&self.buffer[self.data.clone()]);
+            let len = decoder.ready().len();
+            self.data.start += taken.map_err(|Invalid| Fault::Coding)?;
+            // A few compressed bytes may become many.
+            let budget = self.wire.budget();
+            budget.charge(timer.elapsed().min(MAX_STEP));
+            budget.charge_bytes(len);
+            let exceeded = |exceeded| Fault::Io(io::Error::other(exceeded));
+            budget.ready().await.map_err(exceeded)?;
+        }
+    }
+
+    /// Returns the next bytes of the body as they are sent.
+    async fn coded_body(&mut self) -> Result<Option<&[u8]>, Fault> {
         while self.data.is_empty() {
             let mut rest = &self.buffer[self.raw.clone()];
             let taken = self.framing.take(&mut rest)?;
@@ -144,6 +189,13 @@ impl Connection {
 
     /// Consumes `len` of the bytes that [`Self::body`] returned.
     pub(super) fn consume(&mut self, len: usize) {
+        match &mut self.decoder {
+            Some(decoder) => decoder.consume(len),
+            None => self.consume_coded(len),
+        }
+    }
+
+    fn consume_coded(&mut self, len: usize) {
         self.data.start = (self.data.start + len).min(self.data.end);
     }
 
@@ -151,10 +203,10 @@ impl Connection {
     pub(super) async fn skip(&mut self) -> Result<(), Fault> {
         let mut skipped = 0;
         while self.keeps_alive
-            && let Some(bytes) = self.body().await?
+            && let Some(bytes) = self.coded_body().await?
         {
             let len = bytes.len();
-            self.consume(len);
+            self.consume_coded(len);
             skipped += len;
             self.keeps_alive &= skipped <= MAX_SKIPPED;
         }

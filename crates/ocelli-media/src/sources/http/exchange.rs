@@ -1,6 +1,7 @@
 //! Requests to a camera: connecting, signing in, redirects, and the reasons why they fail.
 
 use super::connection::Connection;
+use super::cookies::Cookies;
 use super::fault::{CLOSED, Fault, NOT_HTTP};
 use super::head::Head;
 use super::sign_in::{self, Signer};
@@ -35,6 +36,7 @@ pub(super) struct Exchange<'a> {
     connection: Option<Connection>,
     /// Answers the camera's authentication challenge, once it has sent one.
     signer: Option<Signer>,
+    cookies: Cookies,
     /// The current URL, after redirects.
     url: Url,
 }
@@ -46,6 +48,7 @@ impl<'a> Exchange<'a> {
             publisher,
             connection: None,
             signer: None,
+            cookies: Cookies::default(),
             url: access.url.clone(),
         }
     }
@@ -115,7 +118,10 @@ impl<'a> Exchange<'a> {
 
     async fn get_response(&mut self) -> Result<Head, Failure> {
         match timeout(RESPONSE_TIMEOUT, self.send_request()).await {
-            Ok(Ok(head)) => Ok(head),
+            Ok(Ok(head)) => {
+                self.cookies.note(&self.url, &head.headers);
+                Ok(head)
+            }
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(self.no_response()),
         }
@@ -184,6 +190,9 @@ impl<'a> Exchange<'a> {
             request.extend_from_slice(b"Authorization: ");
             request.extend_from_slice(&authorization);
             request.extend_from_slice(b"\r\n");
+        }
+        if let Some(cookies) = self.cookies.header(&self.url) {
+            request.extend_from_slice(format!("Cookie: {cookies}\r\n").as_bytes());
         }
         request.extend_from_slice(b"\r\n");
         request

@@ -14,6 +14,10 @@ pub(super) const NOT_HTTP: &str = "the server at this address does not speak val
 /// The reason for a TLS record in place of a response.
 const EXPECTS_TLS: &str = "it speaks TLS on this port: write https:// in place of http://";
 
+/// The reason for a body that can't be decompressed.
+const NOT_COMPRESSED: &str = "it says that its pictures are compressed (Content-Encoding), but \
+     they can't be decompressed; it should send them as they are";
+
 /// The reason for a response that ends early.
 pub(super) const CLOSED: &str = "the camera closed the connection";
 
@@ -32,6 +36,8 @@ pub(super) enum Fault {
     NotHttp,
     /// The server on a port without TLS expects TLS.
     ExpectsTls,
+    /// The response's body is not compressed as its headers say.
+    Coding,
     /// The response exceeds a limit, with the reason.
     Excess(String),
 }
@@ -51,6 +57,7 @@ impl Fault {
             Self::Closed => return Failure::new(FailureKind::Ended, CLOSED),
             Self::NotHttp => return Failure::new(FailureKind::Ended, NOT_HTTP),
             Self::ExpectsTls => return Failure::new(FailureKind::Unsupported, EXPECTS_TLS),
+            Self::Coding => return Failure::new(FailureKind::Unsupported, NOT_COMPRESSED),
             Self::Excess(reason) => return Failure::new(FailureKind::Unsupported, reason),
             Self::Io(error) => match missing_certificate_reason(&error) {
                 Some(reason) => return Failure::new(FailureKind::Unsupported, reason),

@@ -64,6 +64,11 @@ impl Multipart {
         if self.text.invalid_parts < MAX_INVALID_PARTS {
             return None;
         }
+        if self.text.is_base64 {
+            let reason = "the parts of its stream are base64 text; they should be the JPEG \
+                          pictures themselves";
+            return Some(reason.to_owned());
+        }
         let reason = "the parts of its stream are not JPEG pictures";
         Some(match self.text.content_type.as_str() {
             "" => reason.to_owned(),
@@ -104,6 +109,8 @@ struct Text {
     invalid_parts: u32,
     /// The content type of the last part.
     content_type: String,
+    /// Whether the last part is written as text.
+    is_base64: bool,
 }
 
 impl Text {
@@ -115,6 +122,7 @@ impl Text {
             state: State::Between,
             invalid_parts: 0,
             content_type: String::new(),
+            is_base64: false,
         }
     }
 
@@ -140,11 +148,14 @@ impl Text {
             }
             self.state = State::Headers;
             self.content_type.clear();
+            self.is_base64 = false;
         } else if self.state == State::Headers {
             if line.is_empty() {
                 self.state = State::Body;
             } else if let Some(content_type) = content_type(line) {
                 self.content_type = content_type;
+            } else {
+                self.is_base64 |= is_base64(line);
             }
         }
     }
@@ -162,6 +173,12 @@ fn content_type(line: &[u8]) -> Option<String> {
     let value = value.split(';').next().unwrap_or_default().trim();
     let is_usual = value.len() <= MAX_TYPE && value.bytes().all(is_usual);
     (name.trim().eq_ignore_ascii_case("content-type") && is_usual).then(|| value.to_lowercase())
+}
+
+/// Returns true if a header line says that the part is written as text.
+fn is_base64(line: &[u8]) -> bool {
+    let line = line.to_ascii_lowercase();
+    line.starts_with(b"content-transfer-encoding") && line.ends_with(b"base64")
 }
 
 /// Returns true for the characters of content types that reasons may repeat.

@@ -2,6 +2,7 @@
 
 use super::error::SessionError;
 use super::message::{Message, quoted};
+use std::net::{IpAddr, Ipv4Addr};
 use url::Url;
 
 /// Default session timeout in seconds, if the camera sends none.
@@ -112,6 +113,34 @@ pub fn server_ports(transport: &str) -> Result<Option<(u16, u16)>, SessionError>
     Ok(ports)
 }
 
+/// Returns the address from which the packets come, if `Transport` names one that a machine can
+/// have.
+pub fn source(transport: &str) -> Option<IpAddr> {
+    let source = |(key, value): (&str, &str)| {
+        let is_source = key.eq_ignore_ascii_case("source");
+        value.parse::<IpAddr>().ok().filter(|_| is_source)
+    };
+    let source = parameters(transport).find_map(source)?.to_canonical();
+    (!source.is_unspecified() && !source.is_multicast()).then_some(source)
+}
+
+/// Returns group and port of RTP by multicast from the `Transport` of a response.
+///
+/// # Errors
+/// It names no IPv4 group, or no port.
+pub fn group(transport: &str) -> Result<(Ipv4Addr, u16), SessionError> {
+    let value = |name: &str| {
+        let mut all = parameters(transport);
+        all.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+    };
+    let group = value("destination").and_then(|group| group.parse().ok());
+    let port = value("port").and_then(|ports| ports.split('-').next()?.trim().parse().ok());
+    match (group.filter(Ipv4Addr::is_multicast), port) {
+        (Some(group), Some(port)) if port > 0 => Ok((group, port)),
+        _ => Err(SessionError::NotTcp),
+    }
+}
+
 /// Returns the parameters of a `Transport` header: names and values.
 fn parameters(transport: &str) -> impl Iterator<Item = (&str, &str)> {
     transport.split(';').map(|part| {
@@ -207,6 +236,35 @@ mod tests {
             ("RTP/AVP/TCP;interleaved=0-1", None),
         ] {
             assert_eq!(server_ports(transport).ok(), expected, "{transport}");
+        }
+        for (address, expected) in [
+            ("10.0.0.9", Some([10, 0, 0, 9].into())),
+            ("::ffff:10.0.0.9", Some([10, 0, 0, 9].into())),
+            ("0.0.0.0", None),
+            ("239.0.0.1", None),
+            ("camera", None),
+        ] {
+            let transport = format!("RTP/AVP;unicast;Source={address};server_port=2-3");
+            assert_eq!(source(&transport), expected, "{address}");
+        }
+        let given = [239, 0, 0, 1].into();
+        for (transport, expected) in [
+            (
+                "RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1",
+                Some((given, 5000)),
+            ),
+            (
+                "RTP/AVP;multicast; Destination = 239.0.0.1; port = 5000",
+                Some((given, 5000)),
+            ),
+            (
+                "RTP/AVP;multicast;destination=10.0.0.7;port=5000-5001",
+                None,
+            ),
+            ("RTP/AVP;multicast;destination=239.0.0.1;port=0-1", None),
+            ("RTP/AVP;multicast;port=5000", None),
+        ] {
+            assert_eq!(group(transport).ok(), expected, "{transport}");
         }
     }
 }

@@ -25,6 +25,11 @@ impl Signer {
         }
     }
 
+    /// Returns true if requests are signed, because the camera has sent a challenge.
+    pub fn signs(&self) -> bool {
+        self.scheme.is_some()
+    }
+
     /// Returns the `Authorization` header of a request, once the camera has sent a challenge.
     pub fn authorization(&mut self, method: &str, uri: &str) -> Option<Vec<u8>> {
         let credentials = self.credentials.as_ref()?;

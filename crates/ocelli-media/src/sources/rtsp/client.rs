@@ -1,12 +1,12 @@
 //! Opening a session at a camera: name resolution, connection, DESCRIBE, redirects, SETUP, and
-//! RTP over UDP if the camera does not send it over TCP.
+//! RTP over UDP or multicast if the camera does not send it over TCP.
 
 use super::super::{Credentials, SsrfGuard, tls_trust};
 use super::answers;
 use super::auth::Signer;
 use super::connection::Connection;
 use super::error::SessionError;
-use super::message::value;
+use super::message::{Message, value};
 use super::sdp::Description;
 use super::session::{Delivery, Session};
 use super::talk::{self, Exchange, TeardownOnDrop};
@@ -23,6 +23,9 @@ use url::Url;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Number of a name's addresses that are tried.
 const MAX_ADDRESSES: usize = 4;
+/// Timeout for the response to OPTIONS. It is short, because cameras that do not answer it are
+/// asked again without it.
+const OPTIONS_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Timeout for the response to DESCRIBE.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Number of redirects that are followed.
@@ -47,6 +50,8 @@ pub struct Client {
     pub agent: &'static str,
     /// TEARDOWNs in the background. The tracker is closed, so that it can be awaited.
     pub teardowns: TaskTracker,
+    /// Whether OPTIONS is left out, because the camera does not answer it.
+    skips_options: bool,
     /// Number of redirects so far.
     redirects: usize,
     /// Address of a redirect to which the password is not sent.
@@ -70,6 +75,7 @@ impl Client {
             verify_tls: true,
             agent,
             teardowns,
+            skips_options: false,
             redirects: 0,
             redirected: None,
         }
@@ -98,12 +104,17 @@ impl Client {
         let mut refusal = None;
         loop {
             let mut session = self.describe(&budget).await?;
-            let fault = match (session.set_up(first_delivery(&refusal)).await, &refusal) {
+            let set_up = match refusal {
+                None => session.set_up(Delivery::Tcp).await,
+                Some(_) => set_up_datagrams(&mut session).await,
+            };
+            let fault = match (set_up, &refusal) {
                 (Ok(()), _) => return Ok(session),
                 (Err(SessionError::Moved(target)), _) => {
                     self.follow(&target.0)?;
                     continue;
                 }
+                (Err(fault @ SessionError::Unusable(_)), Some(_)) => return Err(fault),
                 // If UDP is refused too, the reason for the first refusal is the better one.
                 (Err(_), Some(_)) => break,
                 (Err(fault), None) => fault,
@@ -113,9 +124,10 @@ impl Client {
             }
             // A camera that has chosen another transport has begun a session with it.
             if matches!(fault, SessionError::Status(..)) {
-                match session.set_up(Delivery::Udp).await {
+                match set_up_datagrams(&mut session).await {
                     Ok(()) => return Ok(session),
                     Err(SessionError::Closed | SessionError::Io(_)) => {}
+                    Err(other @ SessionError::Unusable(_)) => return Err(other),
                     Err(_) => return Err(fault),
                 }
             }
@@ -175,32 +187,68 @@ impl Client {
             self.redirected = Some(target.to_string());
         }
         self.url = target;
+        self.skips_options = false;
         Ok(())
     }
 
+    /// Sends OPTIONS and DESCRIBE. Some cameras want OPTIONS first, and others hang up or fall
+    /// silent after it: these are asked once more without it.
     async fn describe_at_current_url(
-        &self,
+        &mut self,
         budget: impl Fn() -> Option<Budget>,
     ) -> Result<Session, SessionError> {
-        let connection = self.connect(budget).await?;
-        let signer = Signer::new(self.credentials.clone());
-        let mut talk = Exchange::new(connection, signer, self.agent, self.url.clone());
-        let accept = [("Accept", value("application/sdp"))];
+        let mut talk = self.talk(&budget).await?;
         let uri = self.url.to_string();
-        let response =
-            talk::with_timeout(DESCRIBE_TIMEOUT, talk.request("DESCRIBE", &uri, &accept)).await?;
+        if !self.skips_options {
+            let options = talk::with_timeout(OPTIONS_TIMEOUT, talk.options(&uri)).await;
+            match options {
+                Ok(()) => {}
+                Err(SessionError::Closed | SessionError::Io(_) | SessionError::Silent) => {
+                    self.skips_options = true;
+                    talk = self.talk(&budget).await?;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let described = describe(&mut talk, &uri).await;
+        let response = match described {
+            // A password is not sent twice to a camera that may have refused it.
+            Err(SessionError::Closed | SessionError::Io(_))
+                if !self.skips_options && !talk.signer.signs() =>
+            {
+                self.skips_options = true;
+                talk = self.talk(&budget).await?;
+                describe(&mut talk, &uri).await?
+            }
+            described => described?,
+        };
         let description = Description::read(&response.body);
         talk.base = answers::base(&response, &self.url);
         talk.note_server(description.tool.as_deref());
         let control = description.control.as_deref();
         let control = control.map_or_else(|| uri, |control| answers::join(&talk.base, control));
         let talk = TeardownOnDrop::new(talk, self.teardowns.clone());
-        Ok(Session::new(talk, description, control))
+        let ssrf_guard = self.ssrf_guard.unwrap_or_else(SsrfGuard::disabled);
+        let mut session = Session::new(talk, description, control);
+        session.restrict(ssrf_guard);
+        Ok(session)
+    }
+
+    /// Connects for an exchange at the current URL.
+    async fn talk(&self, budget: &impl Fn() -> Option<Budget>) -> Result<Exchange, SessionError> {
+        let connection = self.connect(budget).await?;
+        let signer = Signer::new(self.credentials.clone());
+        Ok(Exchange::new(
+            connection,
+            signer,
+            self.agent,
+            self.url.clone(),
+        ))
     }
 
     async fn connect(
         &self,
-        budget: impl Fn() -> Option<Budget>,
+        budget: &impl Fn() -> Option<Budget>,
     ) -> Result<Connection, SessionError> {
         let silent = || SessionError::Io(io::ErrorKind::TimedOut.into());
         let host = self.url.host_str().unwrap_or_default();
@@ -237,16 +285,29 @@ impl Client {
     }
 }
 
-fn port(url: &Url) -> u16 {
-    url.port().unwrap_or_else(|| default_port(url.scheme()))
+/// Requests the session description.
+async fn describe(talk: &mut Exchange, uri: &str) -> Result<Message, SessionError> {
+    let accept = [("Accept", value("application/sdp"))];
+    talk::with_timeout(DESCRIBE_TIMEOUT, talk.request("DESCRIBE", uri, &accept)).await
 }
 
-/// Returns the delivery to request first, after this refusal of TCP.
-fn first_delivery(refusal: &Option<SessionError>) -> Delivery {
-    match refusal {
-        None => Delivery::Tcp,
-        Some(_) => Delivery::Udp,
+/// Sets up delivery in datagrams: to the hub, or to a group that it joins if the camera has
+/// only that. The reason for the first refusal is the better one.
+async fn set_up_datagrams(session: &mut Session) -> Result<(), SessionError> {
+    match session.set_up(Delivery::Udp).await {
+        Err(fault @ SessionError::Status(..)) if refuses_tcp(&fault) => {
+            let joined = session.set_up(Delivery::Multicast).await;
+            match joined {
+                Err(SessionError::Unusable(reason)) => Err(SessionError::Unusable(reason)),
+                joined => joined.map_err(|_| fault),
+            }
+        }
+        other => other,
     }
+}
+
+fn port(url: &Url) -> u16 {
+    url.port().unwrap_or_else(|| default_port(url.scheme()))
 }
 
 /// Returns true if a response to SETUP means that the camera does not send over TCP.

@@ -1,13 +1,13 @@
 //! Connection to a camera: messages and packets are read through a parser of fixed size, and
 //! written as far as the camera reads.
 
-use super::datagrams::Datagrams;
+use super::datagrams::{Datagrams, foreign_packets};
 use super::error::SessionError;
 use super::input::{Input, Item};
 use super::wire::{Tls, Wire};
 use ocelli_core::{Budget, CpuTimer};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
@@ -80,6 +80,24 @@ impl Connection {
         })?;
         self.datagrams = Some(opened);
         Ok(ports)
+    }
+
+    /// Joins a group to which the camera sends RTP.
+    ///
+    /// # Errors
+    /// The group can't be joined.
+    pub fn join_group(
+        &mut self,
+        group: Ipv4Addr,
+        port: u16,
+    ) -> Result<&mut Datagrams, SessionError> {
+        let local = self.wire.tcp().local_addr().map_err(SessionError::Io)?;
+        let joined = Datagrams::join(local.ip(), self.peer.ip(), group, port).map_err(|error| {
+            SessionError::Unusable(format!(
+                "it sends RTP only by multicast, and the hub can't join {group}:{port}: {error}"
+            ))
+        })?;
+        Ok(self.datagrams.insert(joined))
     }
 
     /// Reads packets over UDP from now on, and skips data that is neither a packet nor a message,
@@ -176,6 +194,10 @@ impl Connection {
                     self.charge(len.unwrap_or(0), 1);
                     if let Some(len) = len {
                         return Ok(Item::Datagram(len));
+                    }
+                    if let Some(from) = self.datagrams.as_ref().and_then(Datagrams::foreign_camera)
+                    {
+                        return Err(SessionError::Unusable(foreign_packets(from)));
                     }
                 }
             }

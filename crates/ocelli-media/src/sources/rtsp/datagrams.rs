@@ -1,10 +1,12 @@
-//! RTP over UDP, for cameras that do not send over TCP.
+//! RTP over UDP or multicast, for cameras that do not send over TCP.
 //!
-//! Packets are accepted only from the camera's address. Nothing is queued except in the
+//! Packets are accepted only from the camera's address, and from the one that it has named as
+//! their source. Nothing is queued except in the
 //! kernel's buffer, so a camera that exceeds its budget loses packets.
 
+use rustix::net;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket as StdSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket as StdSocket};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::ReadBuf;
@@ -18,6 +20,9 @@ const MAX_PACKET: usize = 64 << 10;
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// Number of port pairs that are tried.
 const TRIES: usize = 32;
+/// Number of packets from other addresses before the first of the camera's that make up its
+/// stream.
+const STRANGERS: u32 = 100;
 /// Interval of receiver reports, which some cameras need as keep-alive (RFC 3550, 6.2).
 const REPORTS: Duration = Duration::from_secs(5);
 /// The source identifier of this receiver. A session has only one.
@@ -32,6 +37,16 @@ pub struct Datagrams {
     rtcp: StdSocket,
     /// The camera's address.
     camera: IpAddr,
+    /// The address that the camera has named as the source of its packets.
+    source: Option<IpAddr>,
+    /// The last other address that packets came from, and their number before the first of the
+    /// camera's.
+    stranger: Option<IpAddr>,
+    strangers: u32,
+    /// Whether a packet of the camera has arrived.
+    is_heard: bool,
+    /// Whether the packets are sent to a group.
+    is_group: bool,
     /// The camera's ports for RTP and RTCP, once known.
     target: Option<(u16, u16)>,
     buffer: Box<[u8]>,
@@ -46,7 +61,30 @@ impl Datagrams {
     /// No ports are free.
     pub fn open(local: IpAddr, camera: IpAddr) -> io::Result<Self> {
         let (rtp, rtcp) = pair(local)?;
-        let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&rtp, RECEIVE_BUFFER);
+        Self::new(rtp, rtcp, camera, false)
+    }
+
+    /// Joins a group, for packets from `camera`, at the interface of this machine's address
+    /// `local`.
+    ///
+    /// # Errors
+    /// The group can't be joined.
+    pub fn join(local: IpAddr, camera: IpAddr, group: Ipv4Addr, port: u16) -> io::Result<Self> {
+        let IpAddr::V4(interface) = local.to_canonical() else {
+            return Err(io::Error::other("it is an IPv4 group of an IPv6 camera"));
+        };
+        let kind = net::SocketType::DGRAM;
+        let rtp = net::socket(net::AddressFamily::INET, kind, None)?;
+        // Other programs on this machine may play the same group.
+        net::sockopt::set_socket_reuseaddr(&rtp, true)?;
+        net::bind(&rtp, &SocketAddrV4::new(group, port))?;
+        net::sockopt::set_ip_add_membership(&rtp, &group, &interface)?;
+        let rtcp = StdSocket::bind((local, 0))?;
+        Self::new(rtp.into(), rtcp, camera, true)
+    }
+
+    fn new(rtp: StdSocket, rtcp: StdSocket, camera: IpAddr, is_group: bool) -> io::Result<Self> {
+        let _ = net::sockopt::set_socket_recv_buffer_size(&rtp, RECEIVE_BUFFER);
         for socket in [&rtp, &rtcp] {
             socket.set_nonblocking(true)?;
         }
@@ -55,10 +93,36 @@ impl Datagrams {
             rtp: UdpSocket::from_std(rtp)?,
             rtcp,
             camera: camera.to_canonical(),
+            source: None,
+            stranger: None,
+            strangers: 0,
+            is_heard: false,
+            is_group,
             target: None,
             buffer: vec![0; MAX_PACKET].into(),
             reported: Instant::now(),
         })
+    }
+
+    /// Returns true if the packets are sent to a group.
+    pub fn is_group(&self) -> bool {
+        self.is_group
+    }
+
+    /// Accepts packets from this address too.
+    pub fn accept(&mut self, source: Option<IpAddr>) {
+        self.source = source.filter(|source| *source != self.camera);
+    }
+
+    /// Returns the last address whose packets were not accepted.
+    pub fn stranger(&self) -> Option<IpAddr> {
+        self.stranger
+    }
+
+    /// Returns that address if so many packets came from there, and none from the camera, that
+    /// they are the camera's.
+    pub fn foreign_camera(&self) -> Option<IpAddr> {
+        self.stranger.filter(|_| self.strangers >= STRANGERS)
     }
 
     /// Returns the two ports.
@@ -110,7 +174,9 @@ impl Datagrams {
 
     /// Sends a packet. Its loss does not matter.
     fn send(&self, socket: &StdSocket, port: u16, packet: &[u8]) {
-        let _ = socket.send_to(packet, SocketAddr::new(self.camera, port));
+        for address in [Some(self.camera), self.source].into_iter().flatten() {
+            let _ = socket.send_to(packet, SocketAddr::new(address, port));
+        }
     }
 
     /// Receives a packet. Returns its length, or `None` if it is from another address.
@@ -121,7 +187,13 @@ impl Datagrams {
         let mut room = ReadBuf::new(&mut self.buffer);
         match ready!(self.rtp.poll_recv_from(cx, &mut room)) {
             Ok(from) => {
-                let is_camera = from.ip().to_canonical() == self.camera;
+                let from = from.ip().to_canonical();
+                let is_camera = from == self.camera || self.source == Some(from);
+                self.is_heard |= is_camera;
+                if !is_camera {
+                    self.stranger = Some(from);
+                    self.strangers += u32::from(!self.is_heard && self.strangers < STRANGERS);
+                }
                 Poll::Ready(Ok(is_camera.then_some(room.filled().len())))
             }
             // The camera's answer to an unwanted packet.
@@ -134,6 +206,11 @@ impl Datagrams {
     pub fn bytes(&self, len: usize) -> &[u8] {
         &self.buffer[..len]
     }
+}
+
+/// Returns the reason if the packets come from this address.
+pub fn foreign_packets(from: IpAddr) -> String {
+    format!("it accepts playback over UDP, but packets arrive from {from}, not from the camera")
 }
 
 /// Opens two consecutive ports, the first of which is even, as RTP requires.

@@ -59,6 +59,7 @@ pub fn pictures(
         payload_type: 96,
         clock_rate: 90_000,
         parameters: parameters.map(str::to_owned),
+        dimensions: None,
         control: None,
     };
     let describe = |broken| format!("{broken:?}");
@@ -105,7 +106,9 @@ fn interpret(message: &Message) -> String {
         answers::channel(transport),
         answers::server_ports(transport),
     );
+    let (source, group) = (answers::source(transport), answers::group(transport));
     format!(
-        "{base} {description:?} {controls:?} {moved:?} {signed} {session:?} {channel:?} {ports:?}"
+        "{base} {description:?} {controls:?} {moved:?} {signed} {session:?} {channel:?} {ports:?} \
+         {source:?} {group:?}"
     )
 }

@@ -39,6 +39,8 @@ pub struct Track {
     pub clock_rate: u32,
     /// Codec parameters.
     pub parameters: Option<String>,
+    /// Width and height of the pictures, if they are stated apart from the codec parameters.
+    pub dimensions: Option<(u16, u16)>,
     /// Control address for SETUP.
     pub control: Option<String>,
 }
@@ -68,6 +70,7 @@ struct Media {
     formats: Vec<u8>,
     maps: BTreeMap<u8, (String, u32)>,
     parameters: BTreeMap<u8, String>,
+    dimensions: Option<(u16, u16)>,
     control: Option<String>,
 }
 
@@ -149,9 +152,16 @@ impl Media {
 
     fn attribute(&mut self, attribute: &str) {
         let (name, value) = name_and_value(attribute);
-        if name == "control" {
-            self.control = non_empty(value);
-            return;
+        match name {
+            "control" => {
+                self.control = non_empty(value);
+                return;
+            }
+            "x-dimensions" => {
+                self.dimensions = dimensions(value).or(self.dimensions);
+                return;
+            }
+            _ => {}
         }
         let Some((kind, value)) = value.split_once([' ', '\t']) else {
             return;
@@ -173,6 +183,7 @@ impl Media {
             "fmtp" => {
                 self.parameters.insert(kind, value.trim().to_owned());
             }
+            "framesize" => self.dimensions = dimensions(value).or(self.dimensions),
             _ => {}
         }
     }
@@ -205,6 +216,7 @@ impl Media {
             payload_type,
             clock_rate,
             parameters: self.parameters.remove(&payload_type),
+            dimensions: self.dimensions,
             control: self.control,
         })
     }
@@ -217,6 +229,13 @@ fn name_and_value(attribute: &str) -> (&str, &str) {
 
 fn non_empty(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Parses a width and a height, as in `2592,1944` and `2592-1944`.
+fn dimensions(value: &str) -> Option<(u16, u16)> {
+    let (width, height) = value.trim().split_once([',', '-', 'x', '*'])?;
+    let size = |text: &str| text.trim().parse().ok().filter(|size| *size > 0);
+    Some((size(width)?, size(height)?))
 }
 
 fn payload_type(word: &str) -> Option<u8> {
@@ -271,6 +290,7 @@ mod tests {
             payload_type: 96,
             clock_rate: 90_000,
             parameters: Some(parameters.into()),
+            dimensions: None,
             control: Some("track1".into()),
         };
         assert_eq!(*video, expected);
@@ -312,6 +332,21 @@ mod tests {
             let description =
                 Description::read(format!("m=video 0 RTP/AVP 96\n{lines}").as_bytes());
             assert_eq!(description.tracks[0].encoding, encoding, "{lines}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_the_pictures_is_parsed() {
+        for (line, expected) in [
+            ("a=x-dimensions:2592,1944", Some((2592, 1944))),
+            ("a=x-dimensions: 2592, 1944", Some((2592, 1944))),
+            ("a=framesize:26 2592-1944", Some((2592, 1944))),
+            ("a=framesize:26 0-1944", None),
+            ("a=x-dimensions:big", None),
+        ] {
+            let text = format!("m=video 0 RTP/AVP 26\n{line}\n");
+            let description = Description::read(text.as_bytes());
+            assert_eq!(description.tracks[0].dimensions, expected, "{line}");
         }
     }
 

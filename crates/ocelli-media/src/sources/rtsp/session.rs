@@ -1,12 +1,15 @@
 //! RTSP session: SETUP, PLAY, keep-alive, and receiving pictures.
 
+use super::super::{REFUSED, SsrfGuard};
 use super::answers;
+use super::datagrams::{Datagrams, foreign_packets};
 use super::error::SessionError;
 use super::input::Item;
 use super::message::{Message, Start, quoted, value};
 use super::sdp::{Description, Track};
 use super::talk::{TeardownOnDrop, with_timeout};
 use super::unpacker::{Picture, Unpacker};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
@@ -33,8 +36,10 @@ struct KeepAlive {
 pub enum Delivery {
     /// In the RTSP connection.
     Tcp,
-    /// In datagrams.
+    /// In datagrams to the hub.
     Udp,
+    /// In datagrams to a group that the hub joins.
+    Multicast,
 }
 
 /// What a camera has sent.
@@ -52,6 +57,8 @@ pub struct Session {
     description: Description,
     /// Control address for PLAY.
     control: String,
+    /// Guard for the addresses that the camera names.
+    ssrf_guard: SsrfGuard,
     /// Channel of the packets.
     channel: u8,
     unpacker: Option<Unpacker>,
@@ -69,12 +76,18 @@ impl Session {
             talk,
             description,
             control,
+            ssrf_guard: SsrfGuard::disabled(),
             channel: 0,
             unpacker: None,
             keep_alive: None,
             first_datagram: None,
             has_news: false,
         }
+    }
+
+    /// Sets the guard for the addresses that the camera names.
+    pub fn restrict(&mut self, ssrf_guard: SsrfGuard) {
+        self.ssrf_guard = ssrf_guard;
     }
 
     /// Returns the tracks that the camera offers.
@@ -114,7 +127,8 @@ impl Session {
 
     /// Returns how the packets are sent.
     pub fn delivery(&self) -> Delivery {
-        match self.talk.connection.datagrams {
+        match &self.talk.connection.datagrams {
+            Some(datagrams) if datagrams.is_group() => Delivery::Multicast,
             Some(_) => Delivery::Udp,
             None => Delivery::Tcp,
         }
@@ -137,6 +151,7 @@ impl Session {
                 let (rtp, rtcp) = self.talk.connection.open_datagrams()?;
                 format!("RTP/AVP;unicast;client_port={rtp}-{rtcp}")
             }
+            Delivery::Multicast => "RTP/AVP;multicast".to_owned(),
         };
         let header = [("Transport", value(transport))];
         let response =
@@ -147,12 +162,31 @@ impl Session {
             self.talk.timeout = timeout;
         }
         let transport = response.header("Transport").unwrap_or_default();
-        match &mut self.talk.connection.datagrams {
-            None => self.channel = answers::channel(transport)?,
-            Some(datagrams) => {
-                if let Some(ports) = answers::server_ports(transport)? {
-                    datagrams.aim(ports);
+        let source = answers::source(transport);
+        let is_allowed = |ip: &IpAddr| self.ssrf_guard.allows(SocketAddr::new(*ip, 0));
+        match delivery {
+            Delivery::Tcp => {
+                self.channel = answers::channel(transport)?;
+                if let Some(unpacker) = &mut self.unpacker {
+                    unpacker.note_connection();
                 }
+            }
+            Delivery::Udp => {
+                let ports = answers::server_ports(transport)?;
+                if let Some(datagrams) = &mut self.talk.connection.datagrams {
+                    datagrams.accept(source.filter(is_allowed));
+                    ports.into_iter().for_each(|ports| datagrams.aim(ports));
+                }
+            }
+            Delivery::Multicast => {
+                let (group, port) = answers::group(transport)?;
+                if !is_allowed(&group.into()) {
+                    return Err(SessionError::Unusable(format!(
+                        "it sends RTP only by multicast: {REFUSED}"
+                    )));
+                }
+                let datagrams = self.talk.connection.join_group(group, port)?;
+                datagrams.accept(source.filter(is_allowed));
             }
         }
         Ok(())
@@ -171,7 +205,7 @@ impl Session {
         .await?;
         self.talk.connection.begin_stream();
         let now = Instant::now();
-        if self.delivery() == Delivery::Udp {
+        if self.delivery() != Delivery::Tcp {
             self.first_datagram = Some(now + FIRST_DATAGRAM);
         }
         let period = Duration::from_secs(self.talk.timeout) / 2;
@@ -224,7 +258,9 @@ impl Session {
                 item = connection.next() => item,
                 () = until(due) => {
                     if self.first_datagram.is_some_and(|due| due <= Instant::now()) {
-                        return Err(SessionError::Unusable(BLOCKED.to_owned()));
+                        let stranger = connection.datagrams.as_ref().and_then(Datagrams::stranger);
+                        let reason = stranger.map_or_else(|| BLOCKED.to_owned(), foreign_packets);
+                        return Err(SessionError::Unusable(reason));
                     }
                     continue;
                 }

@@ -114,6 +114,21 @@ impl Exchange {
         Ok((self.sequence, signed))
     }
 
+    /// Sends OPTIONS and waits for its response. A challenge in it is answered by the next
+    /// request; whatever else the camera answers does not matter.
+    ///
+    /// # Errors
+    /// The connection breaks, or the response is not RTSP.
+    pub async fn options(&mut self, uri: &str) -> Result<(), SessionError> {
+        self.send("OPTIONS", uri, &[])?;
+        let (status, response) = self.next_response().await?;
+        if status == 401 {
+            // What it lacks is told after DESCRIBE.
+            let _ = self.signer.challenged(&response, false);
+        }
+        Ok(())
+    }
+
     /// Sends a request and waits for its response. Authenticates if the camera requires it.
     ///
     /// # Errors

@@ -25,6 +25,9 @@ const MAX_INVALID_PACKETS: usize = 1000;
 /// Number of consecutive packets from another sender, or with another payload type, after which
 /// these are accepted.
 const FOREIGN_PACKETS: usize = 32;
+/// Number of consecutive packets in the camera's connection from any other senders, after which
+/// the sender means nothing.
+const MAX_STRANGERS: usize = 4;
 /// Payload types that RTCP packets have when they are taken for RTP (RFC 5761).
 const RTCP_TYPES: std::ops::RangeInclusive<u8> = 64..=95;
 
@@ -49,6 +52,10 @@ pub struct Unpacker {
     payloads: Payloads,
     payload_type: Preferred<u8>,
     sender: Preferred<u32>,
+    /// Whether all packets are of the camera, with any number of the sender.
+    in_connection: bool,
+    /// Number of consecutive packets in the connection from other senders than the known one.
+    strangers: usize,
     clock_rate: u32,
     order: Order,
     /// The last timestamp, and the first one.
@@ -153,7 +160,7 @@ impl Unpacker {
     pub fn new(track: &Track) -> Result<Option<Self>, SessionError> {
         let parameters = track.parameters.as_deref();
         let payloads = match track.codec() {
-            Some(Codec::Jpeg) => Payloads::Jpeg(Box::new(JpegPackets::new()?)),
+            Some(Codec::Jpeg) => Payloads::Jpeg(Box::new(JpegPackets::new(track.dimensions)?)),
             Some(codec) => Payloads::Units(Box::new(Assembler::new(codec, parameters))),
             None => return Ok(None),
         };
@@ -161,11 +168,19 @@ impl Unpacker {
             payloads,
             payload_type: Preferred::new(Some(track.payload_type)),
             sender: Preferred::new(None),
+            in_connection: false,
+            strangers: 0,
             clock_rate: track.clock_rate.max(1),
             order: Order::default(),
             stamp: None,
             faults: 0,
         }))
+    }
+
+    /// Notes that the packets come in the camera's connection. So they are all the camera's,
+    /// even if the number of the sender changes all the time.
+    pub fn note_connection(&mut self) {
+        self.in_connection = true;
     }
 
     /// Returns the number of lost packets.
@@ -208,7 +223,12 @@ impl Unpacker {
             return Ok(false);
         }
         let known = self.sender.known;
-        if !self.sender.accepts(rtp.sender) {
+        if self.strangers >= MAX_STRANGERS {
+            self.sender.known = Some(rtp.sender);
+        } else if self.sender.accepts(rtp.sender) {
+            self.strangers = 0;
+        } else {
+            self.strangers += usize::from(self.in_connection);
             return Ok(false);
         }
         if known.is_some_and(|known| known != rtp.sender) {
@@ -338,6 +358,7 @@ mod tests {
             payload_type: 96,
             clock_rate: 90_000,
             parameters: None,
+            dimensions: None,
             control: None,
         };
         Unpacker::new(&track).expect("made").expect("a codec")
@@ -422,6 +443,24 @@ mod tests {
                 .collect();
             assert_eq!(pictures(&mut unpacker, &packets).len(), 5, "byte {changed}");
         }
+    }
+
+    #[test]
+    fn in_a_connection_the_sender_may_change_with_every_picture() {
+        let mut unpacker = unpacker("h264");
+        unpacker.note_connection();
+        let packets: Vec<_> = (0..20u16)
+            .map(|at| {
+                let mut packet = slice(at.wrapping_mul(5000));
+                packet[11] = at as u8;
+                packet
+            })
+            .collect();
+        assert_eq!(
+            pictures(&mut unpacker, &packets).len(),
+            packets.len() - MAX_STRANGERS
+        );
+        assert_eq!(unpacker.lost(), 0);
     }
 
     #[test]

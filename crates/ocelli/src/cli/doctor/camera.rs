@@ -80,20 +80,20 @@ pub async fn diagnose(camera: CameraConfig, report: &mut Report) {
                 format!("The source ({kind}) delivers pictures: {codec}, {size}, {rate}."),
             );
         }
-        Err(reason) => report.fail(
-            "pictures",
-            format!(
+        Err(reason) => {
+            let message = format!(
                 "The source ({kind}) delivers no pictures: {} {}",
                 sentence(&reason),
-                advice(&reason)
-            ),
-        ),
+                advice(kind, &reason)
+            );
+            report.fail("pictures", message.trim_end());
+        }
     }
     hub.stop();
 }
 
 /// Advice for the hub's message about a failure.
-fn advice(reason: &str) -> &'static str {
+fn advice(kind: &str, reason: &str) -> &'static str {
     let has = |part: &str| reason.contains(part);
     if has("401") && !has("wrong") {
         "Add them: http://user:password@host/…, or `user` and `password_file` in the configuration."
@@ -105,7 +105,23 @@ fn advice(reason: &str) -> &'static str {
         "Check that the camera is switched on and on this network, and that its address has not changed."
     } else if has("ffmpeg is not installed") {
         "Install it: apt install ffmpeg."
+    } else if matches!(kind, "file" | "exec" | "pipe" | "v4l2") {
+        ""
     } else {
         "Open the address in a browser or in VLC to see whether the camera itself works."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn only_addresses_are_to_be_opened_elsewhere() {
+        let reason = "its output is MPEG-TS, not H.264";
+        for kind in ["file", "exec", "pipe", "v4l2"] {
+            assert_eq!(advice(kind, reason), "", "{kind}");
+        }
+        assert!(advice("http", reason).starts_with("Open the address in a browser"));
     }
 }

@@ -27,7 +27,7 @@ mod socket;
 mod tls;
 mod web;
 
-use crate::config::{Config, from_argument};
+use crate::config::{CameraConfig, Config, from_argument};
 use clap::Args;
 use ocelli_config::nearest;
 use ocelli_core::name::{DEFAULT_APP, check_room};
@@ -122,7 +122,11 @@ async fn diagnose(args: &DoctorArgs) -> Result<Report, String> {
             camera::diagnose(camera, &mut report).await;
             report.explain_failures(hint.as_deref());
         }
+        "" if target.starts_with(['/', '.']) => {
+            return Err("for a file, write file: in front of its path".to_owned());
+        }
         "" => configured(target, args, &mut report).await?,
+        "tcp" => return Err("to let ffmpeg read it, write ffmpeg:tcp://…".to_owned()),
         scheme => return Err(no_target(scheme)),
     }
     Ok(report)
@@ -141,7 +145,9 @@ async fn configured(id: &str, args: &DoctorArgs, report: &mut Report) -> Result<
             app => full(app, &camera.room),
         })
         .collect();
-    let Some(at) = ids.iter().position(|known| known == id) else {
+    let is_named = |camera: &CameraConfig| full(&camera.app, &camera.room) == id;
+    let at = ids.iter().position(|known| known == id);
+    let Some(at) = at.or_else(|| config.cameras.iter().position(is_named)) else {
         let known: Vec<_> = ids.iter().map(String::as_str).collect();
         let hint = match nearest(id, &known) {
             Some(near) => format!("did you mean {near:?}?"),

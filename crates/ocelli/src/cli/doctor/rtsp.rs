@@ -74,7 +74,7 @@ pub async fn diagnose(address: &Address, report: &mut Report) -> Codecs {
         },
     );
     let codec = report_tracks(&session, report);
-    if session.delivery() == Delivery::Udp {
+    if session.delivery() != Delivery::Tcp {
         report.warn(
             "transport",
             "The camera does not send RTP over TCP, so the hub receives it over UDP. Lost packets \

@@ -8,15 +8,15 @@ import { expect, test } from 'vitest';
 
 /** kB (1000 bytes) after gzip. */
 const BUDGETS: Readonly<Record<string, number>> = {
-  'index.html': 64,
+  'index.html': 71,
   'live.html': 93,
-  'play.html': 25,
+  'play.html': 32,
   'plot.html': 40,
   'publish.html': 36,
   'settings.html': 69,
   'sign-in.html': 35,
   // The elements, which pages of other origins load too. Also counted in the pages above that load them.
-  'ocelli.js': 24,
+  'ocelli.js': 32,
   'plot.js': 41,
   // Loaded only where MPEG-1 is shown.
   'jsmpeg.js': 46,

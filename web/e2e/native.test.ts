@@ -31,11 +31,17 @@ afterEach(async () => {
   hub = undefined;
 });
 
-async function openWall(mounts: readonly string[], origin = 'http://127.0.0.1'): Promise<Page> {
+/** `script` runs before those of the page. */
+async function openWall(
+  mounts: readonly string[],
+  origin = 'http://127.0.0.1',
+  script?: () => void,
+): Promise<Page> {
   const sources = mounts.map((mount) => `${mount}=${rtsp.url(`/${mount}`)}`);
   const tls = origin.startsWith('https:') ? '[tls]\nmode = "local"\n' : '';
   hub = await startHub(sources, 0, `${LOCAL_SOURCES}allowed_hosts = ["${HOST}"]\n${tls}`);
   const page = await freshPage(browser, { ignoreHTTPSErrors: true });
+  if (script) await page.addInitScript(script);
   await page.goto(`${origin}:${hub.port}/`);
   return page;
 }
@@ -136,8 +142,10 @@ test('a page of another host plays native video over https', async () => {
   expect(await page.locator('camera-wall .format').textContent()).toBe('H.264 640×360');
 });
 
-test('a page of another host shows JPEG over http, with the reason', async () => {
-  const page = await openWall(['h264'], `http://${HOST}`);
+test('a page of another host without media elements shows JPEG over http, with the reason', async () => {
+  const page = await openWall(['h264'], `http://${HOST}`, () =>
+    Reflect.deleteProperty(window, 'MediaSource'),
+  );
   expect(await page.evaluate(() => isSecureContext)).toBe(false);
   const tile = await untilShown(page, 'h264', 'jpeg');
   expect(tile?.codecReason).toBe('because this page is not served over https');

@@ -212,6 +212,52 @@ test('keeps more distance while pictures are skipped', () => {
   expect(media.video.currentTime).toBeGreaterThan(start);
 });
 
+describe('pictures that are not shown in the order in which they are decoded', () => {
+  let start: number;
+  beforeEach(() => (start = platform.time));
+
+  /** Appends a unit with this capture time, in intervals. */
+  function append(at: number): void {
+    const nal = at === 0 ? [LARGE, [0x68, 0xcb], [0x65, 0x88]] : [[0x41, 0x9a]];
+    const payload = Uint8Array.from(nal.flatMap((bytes) => [...START_CODE, ...bytes]));
+    const captureTime = (start + at * INTERVAL) * 1000;
+    player.append({ codec: CODEC_H264, type: 'avc1.42c01e', isKey: at === 0, captureTime, payload });
+    while (media.source.buffers[0]?.updating) media.buffer.finish();
+    platform.advance(INTERVAL);
+  }
+
+  /** Appends groups of a picture and the two that are shown before it. The browser shows only the first of them. */
+  function skip(groups: number): void {
+    append(0);
+    media.video.show(10);
+    for (let group = 1; group <= groups; group++) {
+      for (const at of [3 * group, 3 * group - 2, 3 * group - 1]) append(at);
+      media.video.show(10 + (3 * group * INTERVAL) / 1000);
+    }
+  }
+
+  test('are appended as they come while none are skipped', () => {
+    media.source.open();
+    skip(5);
+    expect(media.buffer.appended).toHaveLength(16);
+  });
+
+  test('are appended together once some were skipped, and count as taken when they come', () => {
+    media.source.open();
+    skip(30);
+    const { length } = media.buffer.appended;
+    const { length: count } = taken.mock.calls;
+    expect(count).toBe(91);
+    for (const at of [93, 91, 92]) append(at);
+    expect(media.buffer.appended.length).toBeLessThanOrEqual(length + 1);
+    expect(taken.mock.calls.length).toBe(count + 3);
+    append(96);
+    expect(media.buffer.appended.length).toBe(length + 2);
+    const [one = 0, three = 0] = [media.buffer.appended[1], media.buffer.appended.at(-1)];
+    expect(three).toBe(3 * one);
+  });
+});
+
 test('removes what was played, up to a key frame', () => {
   media.source.open();
   play(150);
@@ -284,12 +330,12 @@ describe('silence', () => {
     expect(failed).toHaveBeenCalledExactlyOnceWith('silent', true);
   });
 
-  test('without units is none', () => {
+  test('without units is no failure', () => {
     platform.advance(60_000);
     expect(failed).not.toHaveBeenCalled();
   });
 
-  test('after a pause of the page itself is none', () => {
+  test('after a pause of the page itself is no failure', () => {
     feed(1_500);
     // No timer runs meanwhile.
     platform.time += 5_000;

@@ -1,8 +1,7 @@
 //! What a program really writes, recognized by its first bytes. A wrong `format` would show noise,
 //! or fail with a reason that does not help.
 
-use super::format::Format;
-use ocelli_core::{Codec, Failure, FailureKind};
+use ocelli_core::{Failure, FailureKind};
 
 /// The first bytes that are looked at: three packets of a transport stream begin in them.
 const HEAD: usize = 400;
@@ -12,10 +11,14 @@ const TS_SYNC: u8 = 0x47;
 
 /// A kind of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
+pub enum Content {
+    /// JPEG pictures.
     Jpeg,
+    /// An H.264 elementary stream.
     H264,
+    /// An H.265 elementary stream.
     H265,
+    /// An MPEG transport stream.
     MpegTs,
     /// One that no format stands for.
     Other(&'static str),
@@ -95,16 +98,10 @@ pub struct FirstBytes {
 }
 
 impl FirstBytes {
-    /// Expects output in this format.
-    pub fn expecting(format: &Format) -> Self {
+    /// Expects this content.
+    pub fn expecting(expected: Content) -> Self {
         Self {
-            expected: match format {
-                Format::Yuv420p { .. } => Content::Other("raw pictures"),
-                Format::Mjpeg => Content::Jpeg,
-                Format::Bare(Codec::H265) => Content::H265,
-                Format::Bare(_) => Content::H264,
-                Format::Mpegts(_) => Content::MpegTs,
-            },
+            expected,
             head: Vec::new(),
         }
     }
@@ -141,11 +138,11 @@ impl FirstBytes {
 mod tests {
     use super::*;
 
-    fn reason(format: &Format, bytes: &[u8]) -> Option<String> {
+    fn reason(expected: Content, bytes: &[u8]) -> Option<String> {
         // Also if they come one by one.
-        let mut slowly = FirstBytes::expecting(format);
+        let mut slowly = FirstBytes::expecting(expected);
         let one_by_one = bytes.iter().find_map(|byte| slowly.note(&[*byte]).err());
-        let at_once = FirstBytes::expecting(format).note(bytes).err();
+        let at_once = FirstBytes::expecting(expected).note(bytes).err();
         assert_eq!(one_by_one, at_once);
         at_once.map(|failure| failure.reason)
     }
@@ -157,12 +154,8 @@ mod tests {
 
     #[test]
     fn another_format_is_named_with_what_to_write() {
-        let raw = Format::Yuv420p {
-            size: (16, 16),
-            stride: 16,
-            fps: 24.0,
-        };
-        let (h264, h265) = (Format::Bare(Codec::H264), Format::Bare(Codec::H265));
+        let raw = Content::Other("raw pictures");
+        let (h264, h265) = (Content::H264, Content::H265);
         let jpeg = [0xFF, 0xD8, 0xFF, 0xE0, 0, 16];
         let annexb = [0, 0, 0, 1, 0x67, 0x42, 0xC0];
         let hevc = [0, 0, 0, 1, 0x40, 1, 0x0C];
@@ -172,29 +165,29 @@ mod tests {
             ))
         };
         let ts = mpegts();
-        for (format, bytes, expected) in [
-            (&h264, &ts[..], write("MPEG-TS", "H.264", "mpegts")),
-            (&h264, &hevc, write("H.265", "H.264", "h265")),
-            (&h264, &jpeg, write("JPEG", "H.264", "mjpeg")),
-            (&h265, &annexb, write("H.264", "H.265", "h264")),
-            (&Format::Mjpeg, &ts, write("MPEG-TS", "JPEG", "mpegts")),
-            (&Format::Mjpeg, &annexb, write("H.264", "JPEG", "h264")),
-            (&raw, &jpeg, write("JPEG", "raw pictures", "mjpeg")),
-            (&raw, &ts, write("MPEG-TS", "raw pictures", "mpegts")),
-            (&h264, &annexb, None),
-            (&h265, &hevc, None),
-            (&raw, &[TS_SYNC; 500], None),
-            (&raw, &[0, 0, 0, 1, 0, 0, 1], None),
-            (&Format::Mjpeg, b"starting ...\n", None),
+        for (content, bytes, expected) in [
+            (h264, &ts[..], write("MPEG-TS", "H.264", "mpegts")),
+            (h264, &hevc, write("H.265", "H.264", "h265")),
+            (h264, &jpeg, write("JPEG", "H.264", "mjpeg")),
+            (h265, &annexb, write("H.264", "H.265", "h264")),
+            (Content::Jpeg, &ts, write("MPEG-TS", "JPEG", "mpegts")),
+            (Content::Jpeg, &annexb, write("H.264", "JPEG", "h264")),
+            (raw, &jpeg, write("JPEG", "raw pictures", "mjpeg")),
+            (raw, &ts, write("MPEG-TS", "raw pictures", "mpegts")),
+            (h264, &annexb, None),
+            (h265, &hevc, None),
+            (raw, &[TS_SYNC; 500], None),
+            (raw, &[0, 0, 0, 1, 0, 0, 1], None),
+            (Content::Jpeg, b"starting ...\n", None),
         ] {
-            assert_eq!(reason(format, bytes), expected, "{format:?} {bytes:?}");
+            assert_eq!(reason(content, bytes), expected, "{content:?} {bytes:?}");
         }
         for (bytes, name) in [
             (&b"\0\0\0\x20ftypisom"[..], "MP4"),
             (b"\x89PNG\r\n\x1A\n", "PNG"),
         ] {
             let expected = format!("its output is {name}, not H.264: let it write MPEG-TS");
-            let reason = reason(&h264, bytes).expect("a reason");
+            let reason = reason(h264, bytes).expect("a reason");
             assert!(reason.starts_with(&expected), "{reason}");
         }
     }

@@ -1,7 +1,7 @@
 //! Splits the output of a program or a pipe into pictures. It does not start programs or open
 //! pipes, and does not handle their end.
 
-use super::first_bytes::FirstBytes;
+use super::first_bytes::{Content, FirstBytes};
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::parameter_sets::{CompleteUnit, ParameterSets, UndecodableKeys};
 use super::raw::{Layout, RawPictures};
@@ -113,6 +113,17 @@ impl Format {
         }
     }
 
+    /// Returns what such an input holds.
+    fn content(&self) -> Content {
+        match self {
+            Format::Yuv420p { .. } => Content::Other("raw pictures"),
+            Format::Mjpeg => Content::Jpeg,
+            Format::Bare(Codec::H265) => Content::H265,
+            Format::Bare(_) => Content::H264,
+            Format::Mpegts(_) => Content::MpegTs,
+        }
+    }
+
     /// Publishes the pictures in `input` until it ends, within a program's budget.
     ///
     /// # Errors
@@ -122,7 +133,7 @@ impl Format {
         R: AsyncRead + AsFd + Unpin,
     {
         let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
-        let first = FirstBytes::expecting(self);
+        let first = FirstBytes::expecting(self.content());
         match *self {
             Format::Yuv420p { size, stride, fps } => {
                 let layout = Layout { size, stride, fps };

@@ -168,13 +168,13 @@ impl Watching {
     async fn picture_or_failure(&mut self, hub: &Hub, camera: &Camera) {
         let mut changes = hub.changes();
         loop {
-            let status = camera.status();
-            match status.state {
+            self.subscription.follow_camera();
+            match camera.status().state {
                 CameraState::Failed(_) => return,
                 // A newcomer to a long group may have to wait for the next key frame, but the
                 // camera has a picture.
                 CameraState::Live if self.subscription.is_native() => return,
-                _ => self.subscription.follow_camera(),
+                _ => {}
             }
             tokio::select! {
                 () = self.picture() => return,

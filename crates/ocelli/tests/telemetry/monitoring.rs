@@ -128,7 +128,7 @@ async fn an_independent_parser_reads_the_metrics() {
         for family in [
             "counter ocelli_camera_frames 1",
             "gauge ocelli_camera_viewers 1",
-            "counter ocelli_sink_frames 6",
+            "counter ocelli_sink_frames 7",
             "gauge ocelli_camera_state 5",
             "counter process_cpu_seconds 1",
             "gauge ocelli_build_info 1",

@@ -126,10 +126,18 @@ pub fn has_slice(codec: Codec, bytes: &[u8]) -> bool {
     unit_starts(bytes).any(|rest| is_slice(codec, rest))
 }
 
+/// Returns whether a slice is the first of its picture, given its bytes after the header. Both
+/// codecs mark it in the first bit: H.264 codes the number 0 of the first macroblock as a 1.
+pub fn is_first_slice(after_header: &[u8]) -> bool {
+    after_header.first().is_some_and(|byte| byte & 0x80 != 0)
+}
+
 /// Returns true if the first slice in these bytes is not the first of its picture.
 pub fn begins_inside(codec: Codec, bytes: &[u8]) -> bool {
     match (codec, from_first_slice(codec, bytes)) {
-        (Codec::H264, [_, first, ..]) | (Codec::H265, [_, _, first, ..]) => first & 0x80 == 0,
+        (Codec::H264, [_, rest @ ..]) | (Codec::H265, [_, _, rest @ ..]) if !rest.is_empty() => {
+            !is_first_slice(rest)
+        }
         _ => false,
     }
 }
@@ -271,10 +279,9 @@ impl Splitter {
     /// unit (H.264: 7.4.1.2.3; H.265: 7.4.2.4.4).
     fn classify(&self, unit: &[u8]) -> (bool, bool) {
         match (self.codec, kind(self.codec, unit)) {
-            // The number of the first macroblock is 0, which is coded as a single 1 bit.
-            (Codec::H264, Some(1..=5)) => (true, unit[1] & 0x80 != 0),
+            (Codec::H264, Some(1..=5)) => (true, is_first_slice(&unit[1..])),
             (Codec::H264, Some(6..=9 | 14..=18)) => (false, true),
-            (Codec::H265, Some(0..=31)) => (true, unit[2] & 0x80 != 0),
+            (Codec::H265, Some(0..=31)) => (true, is_first_slice(&unit[2..])),
             (Codec::H265, Some(32..=35 | 39 | 41..=44 | 48..=55)) => (false, true),
             _ => (false, false),
         }

@@ -447,12 +447,11 @@ enum Role {
     Other,
 }
 
-/// Returns the role of a slice, given its bytes after the header. Both codecs mark the first
-/// slice of a picture in the first bit.
+/// Returns the role of a slice, given its bytes after the header.
 fn slice(bytes: &[u8]) -> Role {
-    match bytes.first() {
-        Some(byte) if byte & 0x80 != 0 => Role::FirstSlice,
-        _ => Role::LaterSlice,
+    match annexb::is_first_slice(bytes) {
+        true => Role::FirstSlice,
+        false => Role::LaterSlice,
     }
 }
 

@@ -6,10 +6,9 @@
 
 mod playlist;
 
-use super::transport::{self, Outcome};
+use super::transport::{self, Outcome, Writer};
 use super::{Address, Credentials, Kind};
 use crate::ffmpeg;
-use crate::mpegts::Demuxer;
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Child, Input as Stdin, Reaper};
 use ocelli_config::{ConfigError, Section};
@@ -305,7 +304,7 @@ impl Ffmpeg {
             let started = Instant::now();
             let mut child = self.start(input, Task::Copy, publisher).await?;
             let stream = output(&mut child);
-            let outcome = transport::publish(stream, Demuxer::new(true), false, publisher).await?;
+            let outcome = transport::publish(stream, Writer::Ffmpeg, publisher).await?;
             let Outcome::Ended { had_pictures } = outcome else {
                 // A camera may refuse a second connection while the first one is open.
                 child.wait_or_kill().await;

@@ -5,11 +5,10 @@ use super::first_bytes::{Content, FirstBytes};
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::parameter_sets::{CompleteUnit, ParameterSets, UndecodableKeys};
 use super::raw::{Layout, RawPictures};
-use super::transport::{self, Head, Outcome};
+use super::transport::{self, Head, Outcome, Writer};
 use crate::annexb;
 use crate::ffmpeg;
 use crate::jpeg;
-use crate::mpegts::Demuxer;
 use crate::options::JpegOptions;
 use crate::pipe;
 use crate::supervise::Input;
@@ -345,7 +344,7 @@ async fn publish_mpegts(
         return transcode_mpegts(stream, jpeg, publisher).await;
     }
     // Not every program pads only the last packet of an access unit.
-    match transport::publish(stream, Demuxer::new(false), true, publisher).await? {
+    match transport::publish(stream, Writer::Program, publisher).await? {
         Outcome::Ended { .. } => Ok(()),
         Outcome::NotNative => transcode_mpegts(input, jpeg, publisher).await,
     }

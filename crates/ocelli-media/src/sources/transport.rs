@@ -81,21 +81,28 @@ impl Head {
     }
 }
 
+/// What has written a transport stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// ffmpeg: each packet of the elementary stream is an access unit, and its end is padded.
+    Ffmpeg,
+    /// Another program. Its packets may hold less than an access unit: parameter sets in packets
+    /// of their own are joined with the picture after them. The parts of a picture are not joined,
+    /// because only the next packet would show that it is complete.
+    Program,
+}
+
 /// Publishes the pictures of a transport stream, until it ends or is seen to be not native.
-///
-/// With `may_split`, packets may hold less than an access unit, as some programs write them:
-/// parameter sets in packets of their own are joined with the picture after them. The parts of a
-/// picture are not joined, because only the next packet would show that it is complete.
 ///
 /// # Errors
 /// No decoder can decode the stream, or it exceeds a program's budget.
 pub async fn publish(
     input: impl AsyncRead + Unpin,
-    mut demuxer: Demuxer,
-    may_split: bool,
+    writer: Writer,
     publisher: &Publisher,
 ) -> Result<Outcome, Failure> {
     let mut input = Metered::new(input, publisher.budget(PeerKind::Program));
+    let mut demuxer = Demuxer::new(writer == Writer::Ffmpeg);
     let mut pictures = None;
     let mut pace = Pace::new(MAX_FPS);
     let mut without = WithoutPicture::default();
@@ -127,7 +134,7 @@ pub async fn publish(
             let Some(pictures) = &mut pictures else {
                 continue;
             };
-            if may_split && annexb::begins_inside(pictures.codec, bytes) {
+            if writer == Writer::Program && annexb::begins_inside(pictures.codec, bytes) {
                 return Ok(Outcome::NotNative);
             }
             if pictures.publish(stamp, bytes, publisher)? {

@@ -97,11 +97,11 @@ impl Muxer {
             duration,
             key: frame.key,
         };
-        boxes::fragment(self.fragment, sample, &video::length_prefixed(&payload))
+        boxes::fragment(self.fragment, sample, &video::SampleData::of(&payload))
     }
 
     /// Whether this is shown before the key frame at which the viewer joined. Such pictures may
-    /// refer to pictures before the key frame, and there are none after an IDR picture of H.264.
+    /// refer to pictures before the key frame. None follow an IDR picture of H.264.
     fn is_leading(&self, taken: u64, payload: &[u8]) -> bool {
         let Some(joined) = &self.joined else {
             return false;

@@ -164,8 +164,17 @@ fn no_samples(entry: SampleEntry) -> StblBox {
     }
 }
 
+/// The data of a sample, which is written into its fragment without another copy.
+pub trait Data {
+    /// Returns its number of bytes.
+    fn len(&self) -> usize;
+
+    /// Appends it.
+    fn write(&self, bytes: &mut BytesMut);
+}
+
 /// Returns a fragment with one sample. `number` counts the fragments of the file.
-pub fn fragment(number: u32, sample: Sample, data: &[u8]) -> Option<Bytes> {
+pub fn fragment(number: u32, sample: Sample, data: &impl Data) -> Option<Bytes> {
     let size = u32::try_from(data.len()).ok()?;
     let mut fragment = MoofBox {
         mfhd_box: MfhdBox {
@@ -210,6 +219,6 @@ pub fn fragment(number: u32, sample: Sample, data: &[u8]) -> Option<Bytes> {
     bytes.put_slice(&head);
     bytes.put_u32(size.checked_add(BOX_HEADER as u32)?);
     bytes.put_slice(b"mdat");
-    bytes.put_slice(data);
+    data.write(&mut bytes);
     Some(bytes.freeze())
 }

@@ -1,9 +1,10 @@
 //! The video track: its description from parameter sets, and access units with lengths instead of
 //! start codes (ISO/IEC 14496-15).
 
-use super::boxes::Track;
+use super::boxes::{self, Track};
 use crate::annexb;
 use crate::parameter_set::{self, Format, Profile};
+use bytes::{BufMut, BytesMut};
 use ocelli_core::Codec;
 use shiguredo_mp4::boxes::{
     Avc1Box, AvccBox, Hev1Box, HvccBox, HvccNalUintArray, SampleEntry, UnknownBox,
@@ -14,7 +15,8 @@ use shiguredo_mp4::{BoxSize, BoxType, Encode, Uint};
 /// The number of the video track.
 pub const TRACK: u32 = 1;
 
-/// The length of each NAL unit is stored in this many bytes, minus 1.
+/// The length of each NAL unit is stored in this many bytes, and the same minus 1.
+const LENGTH_BYTES: usize = 4;
 const LENGTH_SIZE: u8 = 3;
 
 /// The type of H.264's sequence parameter sets; the picture parameter sets have the other one.
@@ -56,15 +58,29 @@ pub fn reordered(codec: Codec, payload: &[u8]) -> Option<u8> {
     parameter_set::format(codec, sequence)?.reordered
 }
 
-/// Replaces start codes by lengths.
-pub fn length_prefixed(payload: &[u8]) -> Vec<u8> {
-    let mut sample = Vec::with_capacity(payload.len() + 64);
-    for unit in annexb::units(payload) {
-        // An access unit is far shorter than 4 GiB.
-        sample.extend((unit.len() as u32).to_be_bytes());
-        sample.extend(unit);
+/// The data of a sample: an access unit with lengths instead of start codes.
+pub struct SampleData<'a>(Vec<&'a [u8]>);
+
+impl<'a> SampleData<'a> {
+    /// Finds the units of an access unit in Annex B format.
+    pub fn of(payload: &'a [u8]) -> Self {
+        Self(annexb::units(payload).collect())
     }
-    sample
+}
+
+impl boxes::Data for SampleData<'_> {
+    fn len(&self) -> usize {
+        let lens = self.0.iter().map(|unit| LENGTH_BYTES + unit.len());
+        lens.sum()
+    }
+
+    fn write(&self, bytes: &mut BytesMut) {
+        for unit in &self.0 {
+            // An access unit is far shorter than 4 GiB.
+            bytes.put_u32(unit.len() as u32);
+            bytes.put_slice(unit);
+        }
+    }
 }
 
 fn fields((width, height): (u16, u16)) -> VisualSampleEntryFields {

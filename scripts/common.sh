@@ -26,6 +26,13 @@ split_args() {
     set +f
 }
 
+rust_lints() {
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    # The entry points of the fuzz targets, which only `make fuzz` compiles. Checking the targets
+    # themselves would take minutes.
+    cargo rustc --quiet -p ocelli-media --lib --profile check --locked -- --cfg fuzzing -D warnings
+}
+
 require_rust() {
     command -v cargo >/dev/null ||
         fail "Rust is missing. Install it from https://rustup.rs and run this again."

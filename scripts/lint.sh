@@ -11,10 +11,7 @@ cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 scripts/web.sh
 (cd web && npm run check)
-cargo clippy --workspace --all-targets --locked -- -D warnings
-# The entry points of the fuzz targets, which only `make fuzz` compiles. Checking the targets
-# themselves would take minutes.
-cargo rustc --quiet -p ocelli-media --lib --profile check --locked -- --cfg fuzzing -D warnings
+rust_lints
 # No import loops, and no crate uses a crate above it.
 cargo test --quiet -p ocelli-testkit --test layers --locked
 if command -v shellcheck >/dev/null; then

@@ -63,13 +63,6 @@ part() {
 
 in_web() { (cd web && "$@"); }
 
-rust_lints() {
-    cargo clippy --workspace --all-targets --locked -- -D warnings
-    # The entry points of the fuzz targets, which only `make fuzz` compiles. Checking the targets
-    # themselves would take minutes.
-    cargo rustc --quiet -p ocelli-media --lib --profile check --locked -- --cfg fuzzing -D warnings
-}
-
 rust_tests() {
     split_args
     # All targets in one build, also the benchmark for the part about the cost of a frame: built

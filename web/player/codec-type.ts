@@ -56,8 +56,8 @@ function h265Type(bytes: readonly number[]): string | undefined {
   return parts.join('.');
 }
 
-/** Returns the first bytes without the 3 of each sequence 0, 0, 3, which encoders insert. */
-function unescape(bytes: Uint8Array, length: number): number[] {
+/** Returns bytes, or the first of them, without the 3 of each sequence 0, 0, 3, which encoders insert. */
+export function unescape(bytes: Uint8Array, length = Infinity): number[] {
   const result: number[] = [];
   let zeros = 0;
   for (const byte of bytes) {

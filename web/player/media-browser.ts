@@ -8,7 +8,7 @@ export interface MediaBrowser {
   createSource(): MediaSource;
   /** Lets a video play a source. Returns a function that ends this. */
   attach(video: HTMLVideoElement, source: MediaSource): () => void;
-  /** A copy of the shown picture; `undefined` if there is none. */
+  /** A copy of the shown picture; `undefined` before the first one. */
   copy(video: HTMLVideoElement): Promise<ImageBitmap | undefined>;
 }
 

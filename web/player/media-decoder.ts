@@ -1,16 +1,14 @@
 // The painter's side of media elements (Media Source Extensions), which are in the page: asks what they play, and hands
 // them the units of cameras.
 import type { Frame } from '../client/frame.ts';
-import { codecType } from './codec-type.ts';
 import type { FromMedia, MediaFailure, ToMedia } from './media-messages.ts';
+import { PlayableGroup } from './playable-group.ts';
 import type { VideoSupport } from './video-platform.ts';
 
 type Post = (message: ToMedia, transfer?: Transferable[]) => void;
 
 /** A page may have no more elements than this at work. Cameras beyond it get JPEG. */
 const MAX_ELEMENTS = 16;
-/** After this many key frames without parameter sets in a row, the stream counts as one that cannot be decoded. */
-const MAX_BARE_KEYS = 3;
 
 export interface MediaEvents {
   /** A picture is on the screen, in an element above the canvases. */
@@ -70,9 +68,8 @@ export class MediaDecoder {
   readonly #player: number;
   readonly #post: Post;
   readonly #events: MediaEvents;
-  #group = -1;
+  readonly #group = new PlayableGroup();
   #type = '';
-  #bareKeys = 0;
   /** Units that the page has not taken yet. */
   #waiting = 0;
   #isClosed = false;
@@ -83,17 +80,12 @@ export class MediaDecoder {
     this.#events = events;
   }
 
-  decode({ key: isKey, codec, group, payload, captureTime, receiptTime }: Frame): void {
-    if (isKey) {
-      const type = codecType(codec, payload);
-      this.#bareKeys = type === undefined ? this.#bareKeys + 1 : 0;
-      // A group whose parameter sets are missing cannot be decoded.
-      this.#group = type === undefined ? -1 : group;
-      this.#type = type ?? '';
-    }
-    if (group !== this.#group) {
+  decode(frame: Frame): void {
+    const { key: isKey, codec, payload, captureTime, receiptTime } = frame;
+    if (isKey) this.#type = this.#group.begin(frame) ?? '';
+    if (!this.#group.includes(frame)) {
       this.#events.taken();
-      if (this.#bareKeys >= MAX_BARE_KEYS) this.#fail('error', false);
+      if (this.#group.isHopeless) this.#fail('error', false);
       return;
     }
     this.#waiting += 1;

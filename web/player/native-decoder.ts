@@ -2,7 +2,7 @@
 // decoder that fails or stays silent. Pictures belong to the receiver, which must close them.
 import type { Platform } from '../client/connection.ts';
 import type { Frame } from '../client/frame.ts';
-import { codecType } from './codec-type.ts';
+import { PlayableGroup } from './playable-group.ts';
 import type { Decoder, VideoPlatform } from './video-platform.ts';
 
 /** `error`: the decoder reported one. `silent`: it takes units and outputs nothing. */
@@ -33,8 +33,6 @@ const SLOW_AFTER = 1_500;
 const SLOW_FOR = 15_000;
 /** The timestamp of the first unit in µs, because WebKitGTK loses negative ones. Times before it can follow. */
 const FIRST_TIMESTAMP = 60_000_000;
-/** After this many key frames without parameter sets in a row, the stream counts as one that cannot be decoded. */
-const MAX_BARE_KEYS = 3;
 
 export class NativeDecoder {
   readonly #video: VideoPlatform;
@@ -43,13 +41,12 @@ export class NativeDecoder {
   readonly #events: DecoderEvents;
   #decoder: Decoder | undefined;
   #type = '';
-  #group = -1;
+  #group = new PlayableGroup();
   #acceleration: HardwareAcceleration = 'no-preference';
   /** The capture time at timestamp 0. */
   #start: number | undefined;
   /** The timestamps of the units in the decoder. */
   #inside: number[] = [];
-  #bareKeys = 0;
   /** How many units the decoder always holds back, as far as known. */
   #delay = MAX_DELAY;
   /** Units in the decoder that count as not taken yet. */
@@ -85,27 +82,21 @@ export class NativeDecoder {
 
   decode(frame: Frame): void {
     if (frame.key) {
-      const type = codecType(frame.codec, frame.payload);
-      if (type === undefined) {
-        // Its parameter sets are missing, so this group cannot be decoded.
-        this.#group = -1;
-        this.#bareKeys += 1;
-        if (this.#bareKeys >= MAX_BARE_KEYS) {
-          this.#bareKeys = 0;
-          this.#events.taken();
-          this.#fail('error');
-          return;
-        }
-      } else {
-        this.#bareKeys = 0;
+      const type = this.#group.begin(frame);
+      if (this.#group.isHopeless) {
+        this.#group = new PlayableGroup();
+        this.#events.taken();
+        this.#fail('error');
+        return;
+      }
+      if (type !== undefined) {
         const isSame = type === this.#type && this.#accelerationNow() === this.#acceleration;
         if (!isSame || frame.discontinuity) this.#configure(type);
-        this.#group = frame.group;
       }
     }
     // Between groups, and in the middle of one, nothing can be decoded.
     const decoder = this.#decoder;
-    if (!decoder || frame.group !== this.#group) {
+    if (!decoder || !this.#group.includes(frame)) {
       this.#events.taken();
       return;
     }
@@ -130,6 +121,7 @@ export class NativeDecoder {
     const decoder = this.#decoder;
     this.#decoder = undefined;
     this.#type = '';
+    this.#group.end();
     this.#reset();
     if (decoder && decoder.state !== 'closed') decoder.close();
   }
@@ -216,7 +208,6 @@ export class NativeDecoder {
   #reset(): void {
     this.#cancelWatchdog?.();
     this.#cancelWatchdog = undefined;
-    this.#group = -1;
     this.#inside = [];
     this.#delay = MAX_DELAY;
     this.#unitsSinceOutput = 0;

@@ -1,5 +1,6 @@
 // Reads access units in Annex B: their NAL units, and what a container must know of their parameter sets.
 import { CODEC_H264 } from '../client/frame.ts';
+import { unescape } from './codec-type.ts';
 
 /** What the sequence parameter set says about the pictures. */
 export interface PictureFormat {
@@ -104,7 +105,7 @@ export function isClosedKey(codec: number, nals: readonly Uint8Array[]): boolean
 
 /** Reads a sequence parameter set; `undefined` if it is damaged. */
 export function pictureFormat(codec: number, sps: Uint8Array): PictureFormat | undefined {
-  const bits = new BitReader(withoutEscapes(sps));
+  const bits = new BitReader(unescape(sps));
   const format = codec === CODEC_H264 ? h264Format(bits) : h265Format(bits);
   return bits.isPastEnd || format.width <= 0 || format.height <= 0 ? undefined : format;
 }
@@ -204,16 +205,11 @@ function skipOrderCount(bits: BitReader): void {
   for (let index = 0; index < count; index++) bits.golomb();
 }
 
-/** Returns the bytes without the 3 of each sequence 0, 0, 3, which encoders insert. */
-function withoutEscapes(bytes: Uint8Array): Uint8Array {
-  return bytes.filter((byte, at) => byte !== 3 || at < 2 || bytes[at - 1] !== 0 || bytes[at - 2] !== 0);
-}
-
 class BitReader {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: readonly number[];
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: readonly number[]) {
     this.#bytes = bytes;
   }
 

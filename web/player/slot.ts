@@ -12,7 +12,7 @@ export interface SlotHost {
   readonly platform: Platform;
   /** Whether the camera's pictures are wanted. */
   isWanted(camera: string): boolean;
-  /** Returns a decoder for the camera's native video; `undefined` if there is none. */
+  /** Returns a decoder for the camera's native video; `undefined` if the page can play none. */
   createDecoder(camera: string, events: VideoEvents): VideoDecoding | undefined;
   /** Returns the credit of one frame. */
   finished(camera: string): void;

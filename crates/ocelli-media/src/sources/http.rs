@@ -242,7 +242,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Returns the first byte of the response's body that is not white space, without consuming
-    /// it, or `None` if there is none; and the second one, if it came with the first.
+    /// it, and the second one if it came with the first. Both are `None` for an empty body.
     async fn first_bytes(&mut self) -> Result<[Option<u8>; 2], Failure> {
         loop {
             let Some(connection) = self.exchange.connection() else {

@@ -10,6 +10,7 @@
 //! - [`wire`]: WebSocket frames as bytes. [`websocket`]: a raw WebSocket client that can break
 //!   the protocol in ways that no library allows.
 //! - [`Hub`]: the `ocelli` program as a process, with its children, threads and descriptors.
+//! - [`hold_clock`]: stops a runtime's paused clock while a test waits for another process.
 //! - [`schedule`]: every order in which the steps of several actors can happen.
 //! - [`feed`]: many cameras at a steady rate from one thread, with JPEG over HTTP. [`video_feed`]:
 //!   the same with H.264 over RTSP. [`video`] encodes and stamps it.
@@ -26,6 +27,7 @@
 //! panics with a message that names what is missing, because a test cannot handle it.
 
 mod background;
+mod clock;
 mod digest;
 mod fake_pi;
 pub mod feed;
@@ -48,6 +50,7 @@ pub mod watcher;
 pub mod websocket;
 pub mod wire;
 
+pub use clock::hold_clock;
 pub use digest::DigestCheck;
 pub use fake_pi::{FAKE_PI, clock_of};
 pub use http_camera::{HttpCamera, HttpCameraOptions};

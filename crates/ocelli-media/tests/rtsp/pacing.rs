@@ -14,7 +14,7 @@ use ocelli_testkit::rtsp_script::interleaved;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 /// How long a test waits for the camera, in real time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -202,4 +202,33 @@ async fn useless_timestamps_do_not_reduce_the_rate_of_the_jpeg_stream() {
         let age = sent_at.micros_since(last.captured);
         assert!(age < 300_000, "{what}: {age} µs old");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_answers_nothing_is_named_before_the_attempt_is_given_up() {
+    let _held = hold_clock();
+    let silent = Script::new().run(|dialog| {
+        loop {
+            dialog.read()?;
+        }
+    });
+    let camera = silent.start();
+    let address = camera.url();
+    let began = Instant::now();
+    let opening = tokio::spawn(async move {
+        let mut client = client(&address);
+        let fault = client.open(|| None).await.err();
+        fault.map(|fault| client.explain(&fault).reason)
+    });
+    let camera = requested(camera, "OPTIONS ").await;
+    advance(Duration::from_millis(1501)).await;
+    let _camera = requested(camera, "DESCRIBE ").await;
+    advance(Duration::from_millis(7001)).await;
+    let reason = opening.await.unwrap().expect("a failure");
+    assert!(
+        reason.ends_with("accepts the connection but does not answer as an RTSP camera"),
+        "{reason}"
+    );
+    // The hub gives an attempt 10 s.
+    assert!(began.elapsed() < Duration::from_secs(9));
 }

@@ -28,6 +28,9 @@ const MAX_ADDRESSES: usize = 4;
 const OPTIONS_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Timeout for the response to DESCRIBE.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The same after OPTIONS was not answered. The hub ends an attempt without a picture after 10 s,
+/// and the reason for the silence must be known before.
+const DESCRIBE_TIMEOUT_AFTER_SILENCE: Duration = Duration::from_secs(7);
 /// Number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 /// Timeout for the end of a session that is replaced by one over UDP.
@@ -199,18 +202,24 @@ impl Client {
     ) -> Result<Session, SessionError> {
         let mut talk = self.talk(&budget).await?;
         let uri = self.url.to_string();
+        let mut limit = DESCRIBE_TIMEOUT;
         if !self.skips_options {
             let options = talk::with_timeout(OPTIONS_TIMEOUT, talk.options(&uri)).await;
             match options {
                 Ok(()) => {}
-                Err(SessionError::Closed | SessionError::Io(_) | SessionError::Silent) => {
+                Err(
+                    fault @ (SessionError::Closed | SessionError::Io(_) | SessionError::Silent),
+                ) => {
                     self.skips_options = true;
+                    if matches!(fault, SessionError::Silent) {
+                        limit = DESCRIBE_TIMEOUT_AFTER_SILENCE;
+                    }
                     talk = self.talk(&budget).await?;
                 }
                 Err(fault) => return Err(fault),
             }
         }
-        let described = describe(&mut talk, &uri).await;
+        let described = describe(&mut talk, &uri, limit).await;
         let response = match described {
             // A password is not sent twice to a camera that may have refused it.
             Err(SessionError::Closed | SessionError::Io(_))
@@ -218,7 +227,7 @@ impl Client {
             {
                 self.skips_options = true;
                 talk = self.talk(&budget).await?;
-                describe(&mut talk, &uri).await?
+                describe(&mut talk, &uri, limit).await?
             }
             described => described?,
         };
@@ -286,9 +295,13 @@ impl Client {
 }
 
 /// Requests the session description.
-async fn describe(talk: &mut Exchange, uri: &str) -> Result<Message, SessionError> {
+async fn describe(
+    talk: &mut Exchange,
+    uri: &str,
+    limit: Duration,
+) -> Result<Message, SessionError> {
     let accept = [("Accept", value("application/sdp"))];
-    talk::with_timeout(DESCRIBE_TIMEOUT, talk.request("DESCRIBE", uri, &accept)).await
+    talk::with_timeout(limit, talk.request("DESCRIBE", uri, &accept)).await
 }
 
 /// Sets up delivery in datagrams: to the hub, or to a group that it joins if the camera has

@@ -45,9 +45,11 @@ pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets"
 const NO_FILE: &str = "no such file";
 const NO_PERMISSION: &str = "no permission to read it";
 
-/// The failure reason for a certificate that is not signed by a trusted authority.
-pub const UNTRUSTED: &str =
-    "its certificate can't be verified; verify_tls = false accepts a self-signed one";
+/// The failure reason for a certificate that ffmpeg does not accept. It does not tell why.
+const UNVERIFIED: &str = "its certificate can't be verified: it has expired, or is not signed by \
+     an authority that this machine trusts; verify_tls = false accepts any certificate";
+const OTHER_NAME: &str = "its certificate can't be verified, because it is for another name; \
+     verify_tls = false accepts any certificate";
 
 /// Starts an ffmpeg with one input, whose arguments come first. It refuses to decode
 /// pictures larger than `limits`, and its memory limit allows for one of that size.
@@ -294,9 +296,9 @@ pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<
             NotFound,
             "404: no such stream at this address",
         ),
-        ("certificate failed verification", Unsupported, UNTRUSTED),
-        ("certificate verify failed", Unsupported, UNTRUSTED),
-        ("owner does not match hostname", Unsupported, UNTRUSTED),
+        ("certificate failed verification", Unsupported, UNVERIFIED),
+        ("certificate verify failed", Unsupported, UNVERIFIED),
+        ("owner does not match hostname", Unsupported, OTHER_NAME),
         ("Connection refused", Unreachable, "connection refused"),
         ("No route to host", Unreachable, "no route to host"),
         (

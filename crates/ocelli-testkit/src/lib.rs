@@ -5,6 +5,7 @@
 //!   unusual ones), in a process that can be killed, frozen and restarted on the same port.
 //! - [`rtsp_script`]: RTSP cameras that follow a script, with exact bytes; [`rtsp_media`] makes
 //!   their packets, and [`rtsp_makers`] has the answers of common makers.
+//! - [`OpenSsl`]: OpenSSL's server, with old versions of TLS and with client certificates.
 //! - [`HttpCamera`]: an HTTP camera in this process, with correct and faulty behaviour.
 //! - [`FAKE_PI`]: a program that writes raw pictures with a clock in them.
 //! - [`wire`]: WebSocket frames as bytes. [`websocket`]: a raw WebSocket client that can break
@@ -37,6 +38,7 @@ mod hub;
 pub mod jpeg;
 mod lines;
 pub mod link;
+mod openssl;
 mod proc;
 mod rtsp;
 pub mod rtsp_makers;
@@ -55,6 +57,7 @@ pub use digest::DigestCheck;
 pub use fake_pi::{FAKE_PI, clock_of};
 pub use http_camera::{HttpCamera, HttpCameraOptions};
 pub use hub::{Hub, HubBuilder};
+pub use openssl::OpenSsl;
 pub use proc::{Child, children_of, cpu_time, descriptors_of, resident_bytes, threads_of};
 pub use rtsp::{RtspAuth, RtspServer, RtspServerOptions};
 

@@ -37,6 +37,7 @@ pub use http::{multipart_pictures, read_response};
 pub use kind::{Kind, Open};
 pub use ssrf_guard::{REFUSED, SsrfGuard};
 pub use tls_fault::{TlsFault, certificate_fault};
+pub use tls_trust::{NoClientCertificate, connect as connect_tls};
 
 use ocelli_config::{ConfigError, Section, nearest};
 use ocelli_core::Source;

@@ -29,7 +29,7 @@ pub fn items(pieces: &[&[u8]]) -> Vec<String> {
                     Ok(Some(input::Item::Message(message))) => {
                         items.push(format!("{message:?} {}", interpret(&message)));
                     }
-                    Ok(Some(input::Item::Datagram(_))) => {
+                    Ok(Some(input::Item::Datagram(..))) => {
                         unreachable!("datagrams do not pass through the parser")
                     }
                     Ok(None) => break,
@@ -58,6 +58,7 @@ pub fn pictures(
         encoding: encoding.to_owned(),
         payload_type: 96,
         clock_rate: 90_000,
+        channels: None,
         parameters: parameters.map(str::to_owned),
         dimensions: None,
         control: None,
@@ -103,7 +104,7 @@ fn interpret(message: &Message) -> String {
     let session = message.header("Session").map(answers::session_and_timeout);
     let transport = message.header("Transport").unwrap_or_default();
     let (channel, ports) = (
-        answers::channel(transport),
+        answers::channel(transport, 0),
         answers::server_ports(transport),
     );
     let (source, group) = (answers::source(transport), answers::group(transport));

@@ -5,10 +5,11 @@
 //! Nothing is prepared before that, so nothing can queue.
 //!
 //! [`command`] parses what viewers send, [`watch`] holds a viewer's subscriptions,
-//! [`event`] formats the additional events of the `ocelli.v2` form.
+//! [`sound`] the one to a camera's sound, and [`event`] formats the additional events of the `ocelli.v2` form.
 
 mod command;
 mod event;
+mod sound;
 mod watch;
 
 use crate::answer::Problem;
@@ -213,7 +214,18 @@ impl Delivery for Viewer {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        self.watched.poll_frame(cx).map(Next::Frame)
+        // Sound is small, and may go before the next picture.
+        if let Some(message) = self.watched.sound.take() {
+            return Poll::Ready(Next::Message(message));
+        }
+        if let Poll::Ready(frame) = self.watched.poll_frame(cx) {
+            return Poll::Ready(Next::Frame(frame));
+        }
+        // The search for a picture may have consumed the token of a unit of sound.
+        match self.watched.sound.take() {
+            Some(message) => Poll::Ready(Next::Message(message)),
+            None => Poll::Pending,
+        }
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {

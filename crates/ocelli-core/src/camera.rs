@@ -204,6 +204,12 @@ impl Camera {
         self.current_sound()?.format()
     }
 
+    /// Whether it has sound whose format is not known yet, but will be in a moment.
+    pub fn expects_sound(&self) -> bool {
+        self.upstreams()
+            .any(|upstream| upstream.streams().sound.is_expected())
+    }
+
     /// Subscribes to its sound, if it has any. Sound keeps no camera running. After a change of
     /// the camera, see [`Self::is_current_sound`].
     pub fn listen(&self, ready: Arc<Ready>, token: Token) -> Option<SoundSubscription> {

@@ -154,6 +154,8 @@ impl Queue {
 #[derive(Default)]
 struct Inner {
     format: Option<Arc<SoundFormat>>,
+    /// Whether a format will be known with the first unit.
+    is_expected: bool,
     next_sequence: u32,
     interrupted: bool,
     queues: Vec<Option<Queue>>,
@@ -186,6 +188,17 @@ impl Sound {
         self.lock().format.clone()
     }
 
+    /// Whether there is sound whose format is not known yet.
+    pub fn is_expected(&self) -> bool {
+        self.lock().is_expected
+    }
+
+    /// Notes that there is sound whose format will be known with the first unit.
+    pub fn expect(&self) {
+        let mut inner = self.lock();
+        inner.is_expected = inner.format.is_none();
+    }
+
     /// Returns the number of units that were dropped, summed over all listeners.
     pub fn dropped(&self) -> u64 {
         self.lock().dropped
@@ -195,6 +208,7 @@ impl Sound {
     /// the former format are discarded.
     pub fn set_format(&self, format: Option<SoundFormat>) -> bool {
         let mut inner = self.lock();
+        inner.is_expected = false;
         if inner.format.as_deref() == format.as_ref() {
             return false;
         }

@@ -202,6 +202,13 @@ impl Publisher {
         }
     }
 
+    /// Notes that the camera has sound whose format will be known with its first unit.
+    pub fn expect_sound(&self) {
+        if self.derived.is_none() {
+            self.streams.sound.expect();
+        }
+    }
+
     /// Sends a unit of sound to the viewers that listen. `captured` is when its first sample was
     /// recorded, on the clock of the pictures. Never waits. Sound is no sign of life: a camera
     /// without pictures is stalled.

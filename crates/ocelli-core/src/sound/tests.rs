@@ -155,6 +155,20 @@ fn units_after_an_interruption_or_an_invalid_one_are_marked() {
 }
 
 #[test]
+fn sound_is_expected_until_its_format_is_known() {
+    let stage = Stage::new();
+    stage.sound.expect();
+    assert!(!stage.sound.is_expected(), "it is known already");
+    for format in [None, Some(alaw())] {
+        stage.sound.set_format(None);
+        stage.sound.expect();
+        assert!(stage.sound.is_expected());
+        stage.sound.set_format(format);
+        assert!(!stage.sound.is_expected());
+    }
+}
+
+#[test]
 fn units_in_a_former_format_are_discarded() {
     let stage = Stage::new();
     let mut listener = stage.listen();

@@ -37,7 +37,7 @@ impl Sound {
         match kind {
             Some(SoundKind::Opus(channels)) => publisher.set_sound(Some(opus::format(channels))),
             Some(SoundKind::Other) | None => publisher.set_sound(None),
-            Some(SoundKind::Aac) => {}
+            Some(SoundKind::Aac) => publisher.expect_sound(),
         }
     }
 

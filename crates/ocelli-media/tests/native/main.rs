@@ -6,4 +6,5 @@
 mod cameras;
 mod declaration;
 mod films;
+mod sound;
 mod support;

@@ -170,7 +170,7 @@ impl Viewer {
         let v2 = self.v2.is_some();
         let unknown = match command {
             Command::Subscribe { cameras, options } => {
-                // The plain form has no pace: only the socket limits it.
+                // The plain form has no pace and no sound: only the socket limits it.
                 let options = if v2 { options } else { Default::default() };
                 self.watched.subscribe(&cameras, options)
             }

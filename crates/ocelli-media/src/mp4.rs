@@ -55,7 +55,10 @@ impl Muxer {
         let payload = frame.payload();
         let description = video::describe(frame.codec, &payload).filter(|_| frame.key)?;
         let (sound, track) = sound.and_then(Sound::new).unzip();
-        let tracks: Vec<_> = [Some(description.track), track].into_iter().flatten().collect();
+        let tracks: Vec<_> = [Some(description.track), track]
+            .into_iter()
+            .flatten()
+            .collect();
         let header = boxes::header(&tracks)?;
         let muxer = Self {
             codec: frame.codec,

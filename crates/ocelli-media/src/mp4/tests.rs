@@ -215,7 +215,10 @@ fn aac_is_a_second_track() {
     let [SampleEntry::Mp4a(entry)] = &table.stsd_box.entries[..] else {
         panic!("one entry");
     };
-    assert_eq!((entry.audio.channelcount, entry.audio.samplerate.integer), (2, 48_000));
+    assert_eq!(
+        (entry.audio.channelcount, entry.audio.samplerate.integer),
+        (2, 48_000)
+    );
     let decoder = &entry.esds_box.es.dec_config_descr;
     let config = decoder.dec_specific_info.as_ref().expect("a configuration");
     assert_eq!(config.payload, [0x11, 0x90]);
@@ -237,7 +240,11 @@ fn sound_is_on_the_timeline_of_the_pictures() {
     let mut camera = Camera::new(Codec::H264);
     let key = camera.frame(true, 5000, &h264_key(PLAIN, 0x65));
     let (mut muxer, _) = Muxer::start(&key, Some(&aac())).expect("a beginning");
-    assert_eq!(placed(&mut muxer, &[5000]), [None], "no picture is placed yet");
+    assert_eq!(
+        placed(&mut muxer, &[5000]),
+        [None],
+        "no picture is placed yet"
+    );
     assert_eq!(read(&muxer.fragment(&key).expect("a fragment")).decode, 0);
     // What was recorded before the first picture is left out. The others follow each other
     // without a gap, whatever the jitter of their times.
@@ -257,7 +264,10 @@ fn sound_is_on_the_timeline_of_the_pictures() {
     let at = read(&muxer.fragment(&next).expect("a fragment")).decode;
     assert_eq!(at, 40_000);
     let expected = at * 48 / 1000 + 48 * 600;
-    assert_eq!(placed(&mut muxer, &[65_000, 65_600]), [None, Some(expected)]);
+    assert_eq!(
+        placed(&mut muxer, &[65_000, 65_600]),
+        [None, Some(expected)]
+    );
 }
 
 #[test]

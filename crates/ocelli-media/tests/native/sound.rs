@@ -2,6 +2,7 @@
 
 use super::support::{Dir, Native, ffmpeg};
 use ocelli_core::{Quality, Ready, SoundCodec, SoundFormat, SoundSubscription, SoundUnit};
+use ocelli_media::mp4::Muxer;
 use ocelli_testkit::rtsp_media::Rtp;
 use ocelli_testkit::rtsp_script::{Script, ScriptedCamera};
 use ocelli_testkit::{RtspServer, RtspServerOptions};
@@ -402,4 +403,46 @@ async fn the_sound_of_films_is_passed_on_or_transcoded() {
     let mut native = Native::watch(&format!("file:{path}"));
     native.frame().await;
     assert!(native.camera.sound().is_none());
+}
+
+#[tokio::test]
+async fn aac_in_mp4_is_decoded_on_the_timeline_of_the_pictures() {
+    let dir = Dir::new("sound-mp4");
+    let path = film_with_tone(&dir, "aac.mp4", "-c:a aac");
+    let mut native = Native::watch(&format!("file:{path}"));
+    native.frame().await;
+    let mut listener = Listener::of(&native).await;
+    let format = listener.format();
+    let mut pictures = native.camera.follow_native(Quality::Main);
+    let (mut muxer, mut file) = loop {
+        let frame = pictures.next().await;
+        if let Some((mut muxer, header)) = Muxer::start(&frame, Some(&format)) {
+            let first = muxer.fragment(&frame).unwrap();
+            break (muxer, [header, first].concat());
+        }
+    };
+    let mut count = 1;
+    while count < 30 {
+        let fragment = tokio::select! {
+            frame = pictures.next() => {
+                count += 1;
+                muxer.fragment(&frame)
+            }
+            unit = listener.next() => {
+                muxer.sound_fragment(unit.captured, &unit.payload(), &format)
+            }
+        };
+        file.extend(fragment.into_iter().flatten());
+    }
+    let path = dir.0.join("copy.mp4");
+    std::fs::write(&path, &file).unwrap();
+    let path = path.display();
+    let samples = ffmpeg(&format!("-i {path} -ac 1 -ar 8000 -f s16le pipe:1"), &[]);
+    let (samples, _) = samples.as_chunks::<2>();
+    let samples: Vec<_> = samples.iter().map(|&two| i16::from_le_bytes(two)).collect();
+    let heard = frequency(&samples);
+    assert!((heard - 700.0).abs() < 14.0, "{heard} Hz");
+    // 30 pictures at 20 a second, and sound until the last of them.
+    let seconds = samples.len() as f64 / 8000.0;
+    assert!((1.2..1.7).contains(&seconds), "{seconds} s");
 }

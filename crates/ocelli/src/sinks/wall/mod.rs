@@ -214,7 +214,7 @@ impl Delivery for Viewer {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        // Sound is small, and may go before the next picture.
+        // Sound is small, so it is sent ahead of the next picture.
         if let Some(message) = self.watched.sound.take() {
             return Poll::Ready(Next::Message(message));
         }

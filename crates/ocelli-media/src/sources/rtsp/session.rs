@@ -227,10 +227,14 @@ impl Session {
             let packets = SoundPackets::new(track)?;
             Some((track.control.clone(), packets))
         });
-        // Without an address of its own, a track can't be told from the pictures.
+        // With the address of the pictures, it would be these that are set up again.
+        let pictures = self.track()?.control.as_ref();
         let Some((Some(control), packets)) = offered else {
             return Ok(());
         };
+        if pictures == Some(&control) {
+            return Ok(());
+        }
         let uri = answers::join(&self.talk.base, &control);
         let free_channel = if self.channel < 2 { 2 } else { 0 };
         let delivery = self.delivery();

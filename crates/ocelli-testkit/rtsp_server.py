@@ -57,6 +57,10 @@ def pipelines(arguments):
     )
     h264 = x264 + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 "
     tone = "audiotestsrc is-live=true volume=0.1 ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8 "
+    aac = (
+        "audiotestsrc is-live=true volume=0.1 freq=1000 ! audio/x-raw,rate=48000,channels=2 "
+        "! audioconvert ! avenc_aac ! aacparse ! rtpmp4gpay pt=97 "
+    )
     return {
         "/h264": picture() + h264,
         # The substream for tiles.
@@ -94,6 +98,7 @@ def pipelines(arguments):
         + f"! videoscale ! capsfilter name=resize caps=video/x-raw,width={width},height={height} "
         + h264,
         "/av": picture() + h264 + tone + "name=pay1 ",
+        "/aac": picture() + h264 + aac + "name=pay1 ",
         "/audio": tone + "name=pay0 ",
     }
 

@@ -99,13 +99,35 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -
     arguments
 }
 
+/// What happens to the sound of a copied stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundTask {
+    /// It is passed on.
+    Copy,
+    /// It is transcoded to AAC. ffmpeg writes nothing before the first sound has arrived.
+    Aac,
+    /// It is left out.
+    Drop,
+}
+
 /// Returns the output arguments for the input's own stream in an MPEG transport stream on standard
 /// output. It is written at once, and the end of each picture can be told: by its length, or by
 /// the padding of its last packet.
-pub fn to_copy() -> Vec<String> {
-    let arguments = "-an -sn -dn -c:v copy -muxdelay 0 -muxpreload 0 -omit_video_pes_length 0 \
-                     -flush_packets 1 -f mpegts pipe:1";
-    arguments.split_whitespace().map(str::to_owned).collect()
+///
+/// Pictures wait for the sound of the same time, so that both are in order, but for at most 50 ms:
+/// some sound is late, or has stopped.
+pub fn to_copy(sound: SoundTask) -> Vec<String> {
+    let sound = match sound {
+        SoundTask::Copy => "-c:a copy -pes_payload_size 0 -max_interleave_delta 50000",
+        SoundTask::Aac => {
+            "-c:a aac -ac 2 -ar 48000 -b:a 96k -pes_payload_size 0 -max_interleave_delta 50000"
+        }
+        SoundTask::Drop => "-an",
+    };
+    let others = "-sn -dn -c:v copy -muxdelay 0 -muxpreload 0 -omit_video_pes_length 0 \
+                  -flush_packets 1 -f mpegts pipe:1";
+    let arguments = sound.split_whitespace().chain(others.split_whitespace());
+    arguments.map(str::to_owned).collect()
 }
 
 /// Returns the output arguments for MPEG-1 in AVI on standard output, for pictures that are

@@ -8,4 +8,5 @@ mod cameras;
 mod declaration;
 mod films;
 mod pipes;
+mod sound;
 mod support;

@@ -1,7 +1,7 @@
 //! Opening a session at a camera: name resolution, connection, DESCRIBE, redirects, SETUP, and
 //! RTP over UDP or multicast if the camera does not send it over TCP.
 
-use super::super::{Credentials, SsrfGuard, tls_trust};
+use super::super::{Credentials, SoundRequest, SsrfGuard, tls_trust};
 use super::answers;
 use super::auth::Signer;
 use super::connection::Connection;
@@ -57,6 +57,8 @@ pub struct Client {
     skips_options: bool,
     /// Number of redirects so far.
     redirects: usize,
+    /// Whether to ask for sound. Not by default.
+    pub sound: SoundRequest,
     /// Address of a redirect to which the password is not sent.
     pub redirected: Option<String>,
 }
@@ -80,6 +82,7 @@ impl Client {
             teardowns,
             skips_options: false,
             redirects: 0,
+            sound: SoundRequest::default(),
             redirected: None,
         }
     }
@@ -94,13 +97,58 @@ impl Client {
         port(&self.url)
     }
 
-    /// Opens a session with the track to play set up. Follows redirects. Uses RTP over UDP if the
-    /// camera does not send it over TCP. The work for each connection is charged to a budget
-    /// from `budget`.
+    /// Opens a session and starts playback, see [`Self::open`]. A camera that can't play its
+    /// pictures together with its sound is played without sound.
+    ///
+    /// # Errors
+    /// The camera can't be reached, refuses the session, or has no video.
+    pub async fn play(
+        &mut self,
+        budget: impl Fn() -> Option<Budget>,
+    ) -> Result<Session, SessionError> {
+        let mut session = self.open(&budget).await?;
+        match session.play().await {
+            Ok(()) => return Ok(session),
+            Err(fault) if session.sound_format().is_none() => return Err(fault),
+            Err(fault) => self.leave_out_sound(session, &fault).await,
+        }
+        let mut session = self.open(&budget).await?;
+        session.play().await?;
+        Ok(session)
+    }
+
+    /// Opens a session with the track to play set up, and the sound if it is requested. Follows
+    /// redirects. Uses RTP over UDP if the camera does not send it over TCP. The work for each
+    /// connection is charged to a budget from `budget`.
     ///
     /// # Errors
     /// The camera can't be reached, refuses the session, or has no video.
     pub async fn open(
+        &mut self,
+        budget: impl Fn() -> Option<Budget>,
+    ) -> Result<Session, SessionError> {
+        loop {
+            let mut session = self.open_pictures(&budget).await?;
+            if !self.sound.is_on() {
+                return Ok(session);
+            }
+            match session.set_up_sound().await {
+                Ok(()) => return Ok(session),
+                Err(fault) => self.leave_out_sound(session, &fault).await,
+            }
+        }
+    }
+
+    /// Ends a session that failed with sound.
+    async fn leave_out_sound(&self, session: Session, fault: &SessionError) {
+        tracing::debug!(camera = %self.peer(), ?fault, "playing it without sound");
+        self.sound.suspect();
+        drop(session);
+        // Many cameras have only one session.
+        let _ = timeout(TEARDOWN_TIMEOUT, self.teardowns.wait()).await;
+    }
+
+    async fn open_pictures(
         &mut self,
         budget: impl Fn() -> Option<Budget>,
     ) -> Result<Session, SessionError> {

@@ -181,7 +181,9 @@ export class CameraWall extends ScreenElement {
     this.#showRefusal();
     for (const { id, name } of this.cameras) {
       const tile = this.#tiles.get(id);
-      if (tile && !tile.visible) tile.view.rename(name);
+      if (!tile || tile.visible) continue;
+      tile.view.rename(name);
+      this.showSound(tile.view, id, name);
     }
     this.#scheduleLayout();
     // Not deferred to the layout: a hidden page has no animation frames, and its streams must stop.

@@ -1,14 +1,17 @@
 // Chooses the delay of a camera's sound: the time between the capture of a sample and the moment at which it is heard. It
 // is that of the picture, but no less than late units need. No DOM. Times are in ms.
 
-/** Sound that is this much later than its last unit arrived is played without a gap, even if the next one is late. */
-const MARGIN = 40;
-/** How fast the memory of a late unit fades; ms per s. */
+/** Sound is played this much later than the latest unit needs, so that one which is a little later causes no gap. */
+const MARGIN = 15;
+/** How fast the memory of a late unit fades: ms per s, and the part of its lateness per s. */
 const FADE = 10;
+const FADE_PART = 0.3;
 /** A unit that is later than others by more than this is given up, instead of delaying all that follow. */
-const MAX_JITTER = 300;
+const MAX_JITTER = 150;
 /** A change by more than this is one of the clocks; the first delay is a change as well. */
 const CLOCK_STEP = 2_000;
+/** To wait for late units, sound is no later than its picture by more than this. A gap is better than that. */
+const MAX_LAG = 60;
 /** Sound waits for its picture no longer than this: so much of it is kept. */
 const MAX_WAIT = 800;
 /** The weight of the newest picture in the average. */
@@ -26,12 +29,16 @@ export class SoundDelay {
   #picture: number | undefined;
   #picturedAt = 0;
 
-  /** Records that a unit can be played, `delay` after the capture of its first sample. */
-  arrived(delay: number, now: number): void {
-    if (Math.abs(delay - this.#least) > CLOCK_STEP) {
+  /**
+   * Records that a unit can be played, `delay` after the capture of its first sample. `follows` is whether nothing is
+   * missing before it: otherwise the camera or its clock may be another one.
+   */
+  arrived(delay: number, now: number, follows = true): void {
+    if (!follows || Math.abs(delay - this.#least) > CLOCK_STEP) {
       this.#least = this.#most = delay;
     } else {
-      const fading = (Math.max(0, now - this.#measuredAt) * FADE) / 1000;
+      const seconds = Math.max(0, now - this.#measuredAt) / 1000;
+      const fading = seconds * (FADE + FADE_PART * (this.#most - this.#least));
       this.#least = Math.min(delay, this.#least + fading);
       const most = Math.max(delay, this.#most - fading);
       this.#most = Math.min(most, this.#least + MAX_JITTER);
@@ -49,8 +56,10 @@ export class SoundDelay {
 
   /** The delay to aim at. `latency` is how long the browser takes from a sample to the loudspeaker. */
   target(latency: number, now: number): number {
-    const least = this.#most + MARGIN + latency;
-    if (this.#picture === undefined || now - this.#picturedAt > PICTURE_LIFETIME) return least;
-    return Math.min(least + MAX_WAIT, Math.max(least, this.#picture));
+    const needed = this.#most + MARGIN + latency;
+    if (this.#picture === undefined || now - this.#picturedAt > PICTURE_LIFETIME) return needed;
+    const least = this.#least + MARGIN + latency;
+    const latest = Math.max(least, this.#picture + MAX_LAG);
+    return Math.min(least + MAX_WAIT, Math.max(this.#picture, Math.min(needed, latest)));
   }
 }

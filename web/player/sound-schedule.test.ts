@@ -54,10 +54,10 @@ const delayAt = (at: number): number => at + LATENCY - audio.heard(at);
 
 test('pieces follow each other without a gap, a little after they arrive', () => {
   run(0, 2);
-  for (let at = 0.5; at < 1.9; at += 0.0101) expect(delayAt(at)).toBeCloseTo(0.095, 1);
+  for (let at = 0.5; at < 1.9; at += 0.0101) expect(delayAt(at)).toBeCloseTo(0.07, 1);
   // One piece, the margin and the latency.
-  expect(delayAt(1.5)).toBeGreaterThan(PIECE + 0.04);
-  expect(delayAt(1.5)).toBeLessThan(PIECE + 0.04 + LATENCY + 0.015);
+  expect(delayAt(1.5)).toBeGreaterThan(PIECE + LATENCY);
+  expect(delayAt(1.5)).toBeLessThan(PIECE + 0.015 + LATENCY + 0.015);
 });
 
 test('the delay follows that of the picture, slowly where it is near', () => {

@@ -29,12 +29,13 @@ const RAMP = 0.003;
 const LEAD = 0.005;
 /** More than this is never scheduled; s. */
 const MAX_AHEAD = 2;
-/** Sound that is further from its moment than this is cut; s. */
-const FAR = 0.12;
+/** Sound that is later or earlier than its moment by more than this is cut; s. Earlier means silence meanwhile. */
+const FAR_LATE = 0.05;
+const FAR_EARLY = 0.12;
 /** Sound that is nearer than this is left alone; s. */
 const NEAR = 0.008;
 /** The change of the rate per second of distance, and the largest. */
-const GAIN = 0.2;
+const GAIN = 0.5;
 const MAX_CHANGE = 0.02;
 /** How long a reading of the clocks is used, and by how much it may be off before it is replaced; s. */
 const CLOCK_WINDOW = 1;
@@ -78,12 +79,12 @@ export class SoundSchedule {
     const { currentTime } = this.#context;
     const latency = this.#context.baseLatency + (this.#context.outputLatency ?? 0);
     const offset = this.#clock.read(now / 1e6, currentTime) + latency;
-    this.#delay.arrived((now - captureTime) / 1000, now / 1000);
+    this.#delay.arrived((now - captureTime) / 1000, now / 1000, follows);
     const delay = this.#delay.target(latency * 1000, now / 1000) / 1000;
     const wanted = captureTime / 1e6 + delay - offset;
     const earliest = currentTime + LEAD;
     const late = this.#end - wanted;
-    if (follows && this.#segment && this.#end >= earliest && Math.abs(late) <= FAR) {
+    if (follows && this.#segment && this.#end >= earliest && late <= FAR_LATE && late >= -FAR_EARLY) {
       this.#append(channels, rate, Math.abs(late) < NEAR ? 1 : 1 + clamp(late * GAIN));
       return;
     }

@@ -1,5 +1,6 @@
 // <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub; without it the size of the
-// tile decides), hub, token, and codec (native, jpeg or mpeg1; without it the tile chooses).
+// tile decides), hub, token, codec (native, jpeg or mpeg1; without it the tile chooses), and sound (on or none; without it
+// the tile has a button).
 import type { StreamChoice } from '../client/events.ts';
 import { roomOf } from '../client/hub-address.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
@@ -23,10 +24,10 @@ import { ScreenElement, type TileState } from './screen-element.ts';
 import { singleTileSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
 import { TileView } from './tile-view.ts';
-import { wallKey } from './wall-keys.ts';
+import { focusOf, wallKey } from './wall-keys.ts';
 
 export class CameraTile extends ScreenElement {
-  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'camera', 'stream', 'codec'];
+  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'camera', 'stream', 'codec', 'sound'];
 
   readonly #view: TileView;
   #surface: number | undefined;
@@ -38,6 +39,8 @@ export class CameraTile extends ScreenElement {
   #resolving: Engine | undefined;
   #fallback: FallbackPicture | undefined;
   #mpeg1: Mpeg1Stream | undefined;
+  /** Whether the sound that the attribute asks for has been turned on. */
+  #hasBegunSound = false;
   #probe = new NetworkProbe();
   readonly #resize = new ResizeObserver(() => this.#layout());
   readonly #intersection = new IntersectionObserver((entries) => {
@@ -54,6 +57,7 @@ export class CameraTile extends ScreenElement {
         open: () => this.toggleFullscreen(),
         retry: () => this.retry(),
         codec: () => this.#switchCodec(),
+        sound: this.soundActions(() => this.camera),
       },
       'group',
     );
@@ -109,11 +113,16 @@ export class CameraTile extends ScreenElement {
     this.tick();
   }
 
+  /** Turns the camera's sound on or off. Browsers start it only when the person uses the page. */
+  setSound(on: boolean): void {
+    this.engine?.sound.choose(this.camera, on);
+  }
+
   /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
-    const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
-    const key = wallKey(event, false, onButton);
+    const key = wallKey(event, false, focusOf(this.shadowRoot?.activeElement));
     if (key === 'freeze') this.freeze(!(this.engine?.frozen.has(this.camera) ?? false));
+    else if (key === 'sound' && this.offersSound) this.engine?.sound.toggle(this.camera);
     else if (key === 'fullscreen') this.toggleFullscreen();
     else return false;
     event.preventDefault();
@@ -124,6 +133,7 @@ export class CameraTile extends ScreenElement {
     const engine = this.engine;
     if (!engine) return;
     if (engine.listed && !engine.cameras.has(this.camera)) void this.#resolve();
+    this.#beginSound(engine);
     this.#watch();
     this.tick();
     this.emit('tile-change');
@@ -131,6 +141,10 @@ export class CameraTile extends ScreenElement {
 
   parentOf(): HTMLElement {
     return this.#view.picture;
+  }
+
+  hears(camera: string): boolean {
+    return camera === this.camera && this.offersSound;
   }
 
   tick(): void {
@@ -156,6 +170,8 @@ export class CameraTile extends ScreenElement {
       fallbackHasPicture: fallback?.isShowing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
+    this.showSound(this.#view, id, camera?.name ?? id);
+    if (this.#mpeg1 && picture) engine.sound.pictured(id, picture.paintedAge);
     const setting = this.#setting;
     const reason = choiceReason(setting, this.#network, picture);
     this.#view.showCodec(codecLabel(this.codec, picture), reason, setting === 'auto');
@@ -163,7 +179,8 @@ export class CameraTile extends ScreenElement {
 
   protected attributeChanged(name: string): void {
     // The id may differ on another hub.
-    if (name !== 'stream' && name !== 'codec') this.#resolved = undefined;
+    if (name !== 'stream' && name !== 'codec' && name !== 'sound') this.#resolved = undefined;
+    if (name === 'sound' || name === 'camera') this.#hasBegunSound = false;
     this.#probe = new NetworkProbe();
     this.#layout();
     this.changed();
@@ -225,6 +242,13 @@ export class CameraTile extends ScreenElement {
       : undefined;
     this.#fallback = engine.fallback.show(this.#fallback, request);
     if (active) engine.fallback.assign();
+  }
+
+  #beginSound({ sound, cameras }: Engine): void {
+    if (this.#hasBegunSound || this.getAttribute('sound') !== 'on' || !cameras.get(this.camera)?.sound)
+      return;
+    this.#hasBegunSound = true;
+    sound.begin(this.camera);
   }
 
   #showMpeg1(stream: StreamChoice | undefined, frozen: boolean): void {

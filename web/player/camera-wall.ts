@@ -10,7 +10,7 @@ import { ScreenElement } from './screen-element.ts';
 import { wallSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
 import { TileView } from './tile-view.ts';
-import { nextCamera, wallKey } from './wall-keys.ts';
+import { focusOf, nextCamera, wallKey } from './wall-keys.ts';
 import { WallSurfaces, type PlacedTile } from './wall-surfaces.ts';
 
 interface Tile {
@@ -22,7 +22,7 @@ interface Tile {
 const NO_GRID: Grid = { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
 
 export class CameraWall extends ScreenElement {
-  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'cameras'];
+  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'cameras', 'sound'];
 
   readonly #viewport = document.createElement('div');
   readonly #content = document.createElement('div');
@@ -59,7 +59,8 @@ export class CameraWall extends ScreenElement {
     this.addEventListener('keydown', (event) => this.handleKey(event));
     // A button is clicked when Space is released, even if the keydown was handled.
     shadow.addEventListener('keyup', (event) => {
-      if ((event as KeyboardEvent).key === ' ' && this.#focused() !== undefined) event.preventDefault();
+      const isTile = focusOf(shadow.activeElement) === 'tile' && this.#focused() !== undefined;
+      if ((event as KeyboardEvent).key === ' ' && isTile) event.preventDefault();
     });
   }
 
@@ -122,6 +123,11 @@ export class CameraWall extends ScreenElement {
     this.engine?.retry(camera);
   }
 
+  /** Turns a camera's sound on or off. Browsers start it only when the person uses the page. */
+  setSound(camera: string, on: boolean): void {
+    this.engine?.sound.choose(camera, on);
+  }
+
   focusCamera(camera: string): void {
     this.#setCurrent(camera);
     this.#tiles.get(camera)?.view.button.focus();
@@ -134,8 +140,7 @@ export class CameraWall extends ScreenElement {
 
   /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
-    const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
-    const key = wallKey(event, this.#solo !== undefined, onButton);
+    const key = wallKey(event, this.#solo !== undefined, focusOf(this.shadowRoot?.activeElement));
     if (!key) return false;
     const camera = this.#solo ?? this.#focused() ?? this.#current;
     switch (key) {
@@ -144,6 +149,9 @@ export class CameraWall extends ScreenElement {
         break;
       case 'freeze':
         if (camera !== undefined) this.freeze(camera, !(this.engine?.frozen.has(camera) ?? false));
+        break;
+      case 'sound':
+        if (camera !== undefined && this.offersSound) this.engine?.sound.toggle(camera);
         break;
       case 'fullscreen':
         if (camera !== undefined) this.open(camera);
@@ -173,7 +181,9 @@ export class CameraWall extends ScreenElement {
     this.#showRefusal();
     for (const { id, name } of this.cameras) {
       const tile = this.#tiles.get(id);
-      if (tile && !tile.visible) tile.view.rename(name);
+      if (!tile || tile.visible) continue;
+      tile.view.rename(name);
+      this.showSound(tile.view, id, name);
     }
     this.#scheduleLayout();
     // Not deferred to the layout: a hidden page has no animation frames, and its streams must stop.
@@ -184,6 +194,11 @@ export class CameraWall extends ScreenElement {
 
   parentOf(camera: string): HTMLElement | undefined {
     return this.#tiles.get(camera)?.view.picture;
+  }
+
+  hears(camera: string): boolean {
+    const isShown = this.#tiles.has(camera) && (this.#solo === undefined || this.#solo === camera);
+    return isShown && this.#running && this.offersSound;
   }
 
   tick(): void {
@@ -207,6 +222,7 @@ export class CameraWall extends ScreenElement {
         fallbackHasPicture: fallback?.isShowing() ?? false,
       });
       tile.view.update(camera?.name ?? id, status);
+      this.showSound(tile.view, id, camera?.name ?? id);
     }
   }
 
@@ -258,8 +274,11 @@ export class CameraWall extends ScreenElement {
   }
 
   #addTile(id: string): void {
-    const view = new TileView({ open: () => this.#toggle(id), retry: () => this.retry(id) }, 'listitem');
-    view.button.tabIndex = -1;
+    const view = new TileView(
+      { open: () => this.#toggle(id), retry: () => this.retry(id), sound: this.soundActions(() => id) },
+      'listitem',
+    );
+    view.setTabStop(false);
     view.button.addEventListener('focus', () => this.#setCurrent(id));
     this.#content.append(view.element);
     this.#tiles.set(id, { view, visible: false, fallback: undefined });
@@ -285,10 +304,10 @@ export class CameraWall extends ScreenElement {
   /** Sets the one tile that the Tab key reaches. Arrow keys move from there. */
   #setCurrent(id: string | undefined): void {
     const before = this.#current === undefined ? undefined : this.#tiles.get(this.#current);
-    if (before) before.view.button.tabIndex = -1;
+    before?.view.setTabStop(false);
     this.#current = id;
     const after = id === undefined ? undefined : this.#tiles.get(id);
-    if (after) after.view.button.tabIndex = 0;
+    after?.view.setTabStop(true);
     if (this.link === 'fallback') this.#watch();
   }
 

@@ -39,6 +39,9 @@ export class Painter {
   #watched: ReadonlyMap<string, Watch> = new Map();
   #subscribed: ReadonlyMap<string, Subscription> = new Map();
   #frozen = new Set<string>();
+  /** The camera whose sound is wanted, and how its pictures were last subscribed. */
+  #heard: string | undefined;
+  #heardAs: Subscription | undefined;
   #cancelReport: (() => void) | undefined;
 
   constructor(host: Host) {
@@ -82,6 +85,11 @@ export class Painter {
         this.#slots.get(message.camera)?.discardPending();
         this.#subscribe();
         break;
+      case 'listen':
+        this.#heard = message.camera;
+        this.#heardAs = undefined;
+        this.#subscribe();
+        break;
       case 'retry':
         this.#connection?.retry(message.cameras);
         break;
@@ -114,6 +122,7 @@ export class Painter {
     }
     this.#connection = new Connection(url, this.#host.platform, {
       frame: (frame: Frame) => this.#handleFrame(frame),
+      sound: (unit) => this.#host.post({ kind: 'sound', unit }, [unit.payload.buffer]),
       event: (event: HubEvent) => this.#handleEvent(event),
       link: (link: Link) => this.#handleLink(link),
     });
@@ -187,7 +196,19 @@ export class Painter {
       subscribed.set(camera, { stream, codecs });
     }
     this.#subscribed = subscribed;
-    this.#connection?.setWanted(subscribed);
+    this.#connection?.setWanted(this.#withSound(subscribed));
+  }
+
+  /** Adds the sound of one camera, which may have no pictures here because the page is hidden. */
+  #withSound(subscribed: ReadonlyMap<string, Subscription>): ReadonlyMap<string, Subscription> {
+    const camera = this.#heard;
+    if (camera === undefined) return subscribed;
+    const watched = subscribed.get(camera);
+    // Without pictures the stream and its codecs stay the same, so that the hub opens no other stream for the sound.
+    this.#heardAs = watched ??
+      this.#heardAs ?? { stream: 'sub', codecs: this.#policy.codecsFor(camera, 'sub') };
+    const subscription = { ...this.#heardAs, sound: true, ...(!watched && { pictures: false }) };
+    return new Map([...subscribed, [camera, subscription]]);
   }
 
   get #maxDecoders(): number {

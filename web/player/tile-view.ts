@@ -1,6 +1,7 @@
 // The elements over a camera's picture: its name, state, age and buttons. The picture itself is on a canvas below,
 // except in the fallback and for MPEG-1, which add an element here.
 import { createIcon, setIcon } from './icons.ts';
+import { SoundButton, type SoundActions } from './sound-button.ts';
 import type { TileStatus } from './tile-status.ts';
 
 export interface TileActions {
@@ -8,6 +9,7 @@ export interface TileActions {
   retry(): void;
   /** Selects another codec. Without it there is no codec button. */
   codec?(): void;
+  readonly sound: SoundActions;
 }
 
 export class TileView {
@@ -15,6 +17,7 @@ export class TileView {
   readonly picture = div('picture');
   /** The button that takes focus for the camera. */
   readonly button = document.createElement('button');
+  readonly sound: SoundButton;
   readonly #name = span('name');
   readonly #label = span('label');
   readonly #format = span('format');
@@ -54,6 +57,8 @@ export class TileView {
     this.#overlay.append(this.#overlayIcon, this.#headline, this.#reason, this.#retry);
     const bar = div('bar');
     bar.append(this.#icon, this.#name, this.#label, this.#why, this.#format, this.#rate, this.#age);
+    this.sound = new SoundButton(actions.sound);
+    bar.append(this.sound.element);
     this.#hasCodecButton = actions.codec !== undefined;
     if (actions.codec) {
       this.#codec.type = 'button';
@@ -62,6 +67,11 @@ export class TileView {
       bar.append(this.#codec);
     }
     this.element.append(this.picture, this.button, this.#overlay, bar, this.#badge);
+  }
+
+  /** Whether the Tab key reaches the tile. */
+  setTabStop(isStop: boolean): void {
+    this.button.tabIndex = this.sound.tabIndex = isStop ? 0 : -1;
   }
 
   update(name: string, status: TileStatus): void {

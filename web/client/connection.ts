@@ -220,7 +220,7 @@ export class Connection {
     for (const { subscription, cameras } of added.values()) this.#subscribe(subscription, cameras);
   }
 
-  #subscribe({ stream, codecs }: Subscription, cameras: readonly string[]): void {
+  #subscribe({ stream, codecs, keyOnly }: Subscription, cameras: readonly string[]): void {
     const native = codecs.length > 0;
     let credit = 1;
     for (const camera of cameras) credit = this.#credit.open(camera, native);
@@ -231,6 +231,7 @@ export class Connection {
       credit,
       stream,
       ...(native && { codecs: [...codecs, 'jpeg'] }),
+      ...(keyOnly && { keyOnly }),
     });
   }
 
@@ -295,6 +296,6 @@ export class Connection {
 }
 
 /** A subscription's options in a form that can be compared. */
-function optionsOf({ stream, codecs }: Subscription): string {
-  return JSON.stringify({ stream, codecs });
+function optionsOf({ stream, codecs, keyOnly = false }: Subscription): string {
+  return JSON.stringify({ stream, codecs, keyOnly });
 }

@@ -16,13 +16,14 @@ let media: FakeMedia;
 let player: MediaPlayer;
 const taken = vi.fn();
 const shown = vi.fn();
+const skipping = vi.fn();
 const failed = vi.fn();
 
 beforeEach(() => {
   vi.clearAllMocks();
   platform = new FakePlatform();
   media = new FakeMedia();
-  player = new MediaPlayer(media, platform, { taken, shown, failed });
+  player = new MediaPlayer(media, platform, { taken, shown, skipping, failed });
 });
 
 const now = (): number => platform.time * 1000;
@@ -212,6 +213,36 @@ test('keeps more distance while pictures are skipped', () => {
   expect(media.video.currentTime).toBeGreaterThan(start);
 });
 
+describe('the device', () => {
+  /** Plays a unit every interval, and shows one picture of so many. */
+  function playOneOf(pictures: number, seconds: number, pause = 0): void {
+    const start = media.video.currentTime;
+    for (let index = 0; index < (seconds * 1000) / INTERVAL; index++) {
+      delta();
+      media.buffer.finish();
+      platform.advance(index === 10 ? pause + INTERVAL : INTERVAL);
+      if (index % pictures === 0) media.video.show(start + (index * INTERVAL) / 1000);
+    }
+  }
+
+  beforeEach(() => {
+    media.source.open();
+    play(20);
+    platform.advance(2_000);
+  });
+
+  test('is too slow if the browser shows fewer than half of the pictures', () => {
+    playOneOf(3, 4);
+    expect(skipping.mock.calls.length).toBeGreaterThan(2);
+  });
+
+  test('is not too slow if it skips a few', () => {
+    playOneOf(1, 2);
+    playOneOf(2, 2);
+    expect(skipping).not.toHaveBeenCalled();
+  });
+});
+
 describe('pictures that are not shown in the order in which they are decoded', () => {
   let start: number;
   beforeEach(() => (start = platform.time));
@@ -369,7 +400,7 @@ test('without reports of pictures it asks for their number', () => {
     requestVideoFrameCallback: undefined,
     getVideoPlaybackQuality: () => quality,
   });
-  player = new MediaPlayer(media, platform, { taken, shown, failed });
+  player = new MediaPlayer(media, platform, { taken, shown, skipping, failed });
   media.source.open();
   key();
   media.buffer.finish();

@@ -13,6 +13,8 @@ export interface MediaPlayerEvents {
   taken(): void;
   /** A picture is on the screen. */
   shown(captureTime: number, width: number, height: number): void;
+  /** The browser has shown few of the last pictures, because it cannot decode them in time. */
+  skipping(): void;
   /** It cannot play on; `worked` is whether it has shown pictures. */
   failed(failure: MediaFailure, worked: boolean): void;
 }
@@ -38,6 +40,8 @@ const CALM = 10_000;
 /** How many units are compared with the pictures that were shown of them, and the part that must be. */
 const COMPARED = 16;
 const ENOUGH = 0.8;
+/** The browser is too slow for the pictures if it shows no more than this part of them. */
+const FEW = 0.5;
 /** The most units that wait for the others of their group. */
 const MAX_HELD = 16;
 /** After a jump, pictures that were jumped over are not compared; ms. */
@@ -288,6 +292,9 @@ export class MediaPlayer {
     this.#compared += 1;
     const isSettled = this.#platform.now() - this.#jumpedAt > SETTLED;
     if (isSettled && this.#compared < COMPARED) return;
+    // Of reordered pictures, browsers may skip some without being slow.
+    const areFew = this.#shown < COMPARED * FEW && this.#worked && !this.#timeline.isReordered;
+    if (isSettled && areFew) this.#events.skipping();
     if (isSettled && this.#shown < COMPARED * ENOUGH) {
       if (this.#timeline.isReordered) this.#isGrouped = true;
       else this.#keepFarther(TARGET_STEP);

@@ -67,6 +67,9 @@ fn describe(camera: &Camera) -> Value {
     if !streams.is_empty() {
         described["streams"] = streams.iter().map(describe_stream).collect();
     }
+    if camera.has_substream() {
+        described["hasSubstream"] = true.into();
+    }
     if let Some(reason) = status.state.reason() {
         described["reason"] = reason.into();
     }

@@ -10,7 +10,7 @@ const LATE: Readonly<Record<Form, number>> = { native: 1_500, keys: 3_000, jpeg:
 /** A delay that falls by at least this part of the time that passes is being made up for. */
 const RECOVERY = 0.25;
 const SAMPLE_INTERVAL = 1_000;
-/** A new subscription starts with older pictures; ms. */
+/** A new subscription takes effect within this time; ms. */
 const GRACE = 1_000;
 /** After this long without a picture, nothing is known of the delay; ms. */
 const FORGOTTEN: Readonly<Record<Form, number>> = { native: 5_000, keys: 15_000, jpeg: 5_000 };
@@ -42,21 +42,25 @@ export class Arrivals {
 
   /** Records a picture that arrived `delay` ms after the hub received it. */
   arrived(delay: number, now: number): void {
+    // A new subscription starts with older pictures, and those of the one before may still be on their way.
+    if (now - delay < this.#startedAt) return;
     this.#last = { at: now, delay };
     const sample = this.#sample;
     if (sample && now - sample.at < SAMPLE_INTERVAL) return;
     this.#sample = this.#last;
-    this.#isRecovering = sample !== undefined && sample.delay - delay > (now - sample.at) * RECOVERY;
+    // Until the second sample, it may be.
+    this.#isRecovering = !sample || sample.delay - delay > (now - sample.at) * RECOVERY;
   }
 
-  /** Records what the hub has sent. Returns whether pictures were left out because this viewer is too slow for them. */
+  /** Records what the hub had sent at `now`. Returns whether it left out pictures because this viewer is too slow. */
   counted(counts: DeliveryCounts, now: number): boolean {
+    if (now - this.#startedAt < GRACE) return false;
     const before = this.#counts;
     this.#counts = counts;
     // A subscription that has changed counts from the start.
     const sent = before ? counts.sent - before.sent : -1;
     const dropped = before ? counts.dropped - before.dropped : 0;
-    const isComparable = sent >= 0 && dropped >= 0 && now - this.#startedAt >= GRACE;
+    const isComparable = sent >= 0 && dropped >= 0;
     this.#isThinned = isComparable && dropped > sent;
     if (this.#form !== 'native') return false;
     return counts.lagging || (isComparable && dropped > (sent + dropped) * LOST_PART);

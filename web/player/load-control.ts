@@ -70,9 +70,10 @@ export class LoadControl {
     this.#arrivals.get(camera)?.arrived(delay, now);
   }
 
-  counted(all: ReadonlyMap<string, DeliveryCounts>, now: number): void {
+  /** Records what the hub had sent at `time`. */
+  counted(all: ReadonlyMap<string, DeliveryCounts>, time: number, now: number): void {
     for (const [camera, counts] of all)
-      if (this.#arrivals.get(camera)?.counted(counts, now)) this.#observe(camera, now);
+      if (this.#arrivals.get(camera)?.counted(counts, time)) this.#observe(camera, now);
   }
 
   /** Returns whether the step of a camera has changed. */

@@ -33,9 +33,10 @@ function unit(
   nals: readonly (readonly number[])[],
   codec = CODEC_H264,
   type = 'avc1.42c01e',
+  captureTime = now(),
 ): void {
   const payload = Uint8Array.from(nals.flatMap((nal) => [...START_CODE, ...nal]));
-  player.append({ codec, type, isKey, captureTime: now(), payload });
+  player.append({ codec, type, isKey, captureTime, payload });
 }
 
 const key = (sps = LARGE, type?: string): void =>
@@ -215,12 +216,12 @@ test('keeps more distance while pictures are skipped', () => {
 
 describe('the device', () => {
   /** Plays a unit every interval, and shows one picture of so many. */
-  function playOneOf(pictures: number, seconds: number, pause = 0): void {
+  function playOneOf(pictures: number, seconds: number): void {
     const start = media.video.currentTime;
     for (let index = 0; index < (seconds * 1000) / INTERVAL; index++) {
       delta();
       media.buffer.finish();
-      platform.advance(index === 10 ? pause + INTERVAL : INTERVAL);
+      platform.advance(INTERVAL);
       if (index % pictures === 0) media.video.show(start + (index * INTERVAL) / 1000);
     }
   }
@@ -234,6 +235,21 @@ describe('the device', () => {
   test('is too slow if the browser shows fewer than half of the pictures', () => {
     playOneOf(3, 4);
     expect(skipping.mock.calls.length).toBeGreaterThan(2);
+  });
+
+  test('is not too slow for pictures that come too late, or in less than their own time', () => {
+    const start = media.video.currentTime;
+    let captured = platform.time;
+    for (let burst = 0; burst < 6; burst++) {
+      platform.advance(20 * INTERVAL);
+      for (let index = 0; index < 20; index++) {
+        captured += INTERVAL;
+        unit(false, [[0x41, 0x9a]], CODEC_H264, 'avc1.42c01e', captured * 1000);
+        media.buffer.finish();
+      }
+      media.video.show(start + (burst * 20 * INTERVAL) / 1000);
+    }
+    expect(skipping).not.toHaveBeenCalled();
   });
 
   test('is not too slow if it skips a few', () => {

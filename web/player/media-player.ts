@@ -42,6 +42,12 @@ const COMPARED = 16;
 const ENOUGH = 0.8;
 /** The browser is too slow for the pictures if it shows no more than this part of them. */
 const FEW = 0.5;
+/**
+ * That is known only of pictures that come in time: none so much later than after the one before it, in ms, and all of
+ * them not in less than this part of their own time.
+ */
+const MAX_PAUSE = 500;
+const EVEN = 0.7;
 /** The most units that wait for the others of their group. */
 const MAX_HELD = 16;
 /** After a jump, pictures that were jumped over are not compared; ms. */
@@ -76,6 +82,12 @@ export class MediaPlayer {
   #jumpedAt = 0;
   /** Units and shown pictures since they were last compared. */
   #compared = 0;
+  /** When the first and the last of these units came, and their capture times; ms. */
+  #comparedSince = 0;
+  #comparedAt = 0;
+  #capturedSince = 0;
+  #capturedAt = 0;
+  #isEven = true;
   /**
    * Whether a unit is appended only together with those that are shown before it. At the end of their buffer some
    * browsers show what they have, and skip pictures that come later and belong before that.
@@ -150,7 +162,7 @@ export class MediaPlayer {
     else this.#release();
     if (this.#unitsSincePicture === 0) this.#silentSince = this.#platform.now();
     this.#unitsSincePicture += 1;
-    this.#compare();
+    this.#compare(captureTime / 1000);
     this.#pump();
   }
 
@@ -288,13 +300,22 @@ export class MediaPlayer {
     this.#targetChangedAt = now;
   }
 
-  #compare(): void {
+  #compare(captured: number): void {
+    const now = this.#platform.now();
+    const pause = now - this.#comparedAt - Math.max(0, captured - this.#capturedAt);
+    this.#isEven &&= pause < MAX_PAUSE;
+    this.#comparedAt = now;
+    this.#capturedAt = captured;
     this.#compared += 1;
-    const isSettled = this.#platform.now() - this.#jumpedAt > SETTLED;
+    const isSettled = now - this.#jumpedAt > SETTLED;
     if (isSettled && this.#compared < COMPARED) return;
+    const isEven = this.#isEven && now - this.#comparedSince > (captured - this.#capturedSince) * EVEN;
     // Of reordered pictures, browsers may skip some without being slow.
     const areFew = this.#shown < COMPARED * FEW && this.#worked && !this.#timeline.isReordered;
-    if (isSettled && areFew) this.#events.skipping();
+    if (isSettled && isEven && areFew) this.#events.skipping();
+    this.#comparedSince = now;
+    this.#capturedSince = captured;
+    this.#isEven = true;
     if (isSettled && this.#shown < COMPARED * ENOUGH) {
       if (this.#timeline.isReordered) this.#isGrouped = true;
       else this.#keepFarther(TARGET_STEP);

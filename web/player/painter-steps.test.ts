@@ -30,6 +30,7 @@ function pass(seconds: number, counts: Readonly<Record<string, unknown>> = {}): 
     sent += 15;
     rig.platform.socket.event({
       type: 'stats',
+      time: rig.platform.time * 1000,
       cameras: { a: { sent, dropped: 0, viewers: 1, ...counts } },
     });
   }
@@ -137,6 +138,7 @@ describe('a slow network', () => {
         count += 1;
         rig.platform.socket.event({
           type: 'stats',
+          time: rig.platform.time * 1000,
           cameras: { a: { sent: count, dropped: count * 4, viewers: 1 } },
         });
       }

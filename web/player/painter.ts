@@ -168,7 +168,7 @@ export class Painter {
   #handleEvent(event: HubEvent): void {
     if (event.type === 'hello') this.#setStreams(event.cameras);
     else if (event.type === 'camera') this.#setStreams([event.camera]);
-    else if (event.type === 'stats') this.#load.counted(event.cameras, this.#host.platform.now());
+    else if (event.type === 'stats') this.#handleStats(event);
     else if (event.type === 'gone') {
       this.#frozen.delete(event.id);
       this.#policy.forget(event.id);
@@ -177,6 +177,12 @@ export class Painter {
       this.#clear(event.id);
     }
     if (event.type !== 'pong') this.#host.post({ kind: 'event', event });
+  }
+
+  #handleStats({ cameras, time }: Extract<HubEvent, { type: 'stats' }>): void {
+    const now = this.#host.platform.now();
+    const isClockKnown = this.#connection?.clock.roundTrip !== undefined;
+    this.#load.counted(cameras, isClockKnown ? now - this.#age(time) : now, now);
   }
 
   #setStreams(cameras: readonly Camera[]): void {

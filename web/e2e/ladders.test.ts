@@ -102,7 +102,7 @@ test('a decoder that does not respond is replaced by software, the substream and
   );
   expect(steps).toEqual(['full', 'software', 'sub', 'jpeg']);
   expect(last?.codecReason).toBe('because the video decoder did not respond');
-  expect(last?.label).toBe('No video decoder: still pictures');
+  expect(last?.label).toBe('Decoder failed: fewer pictures');
 });
 
 test('the viewer chooses what is shown', async () => {

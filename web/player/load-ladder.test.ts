@@ -136,7 +136,9 @@ describe('one camera', () => {
     capacity = 0;
     expect(history(60)).toEqual([[3.25, 'keys']]);
     ladder.set('a', ['full', 'sub'], 640);
-    expect(steps(), 'the lowest that it has').toEqual(['sub']);
+    expect(steps(), 'the next higher one that it has').toEqual(['sub']);
+    ladder.set('a', ['full', 'mpeg1'], 640);
+    expect(steps()).toEqual(['full']);
   });
 
   test('keeps a step that the viewer has chosen, and goes on from its own afterwards', () => {

@@ -162,6 +162,7 @@ export class LoadLadder {
     const due = this.#active.filter(
       (rung) => isInTrouble(rung, now, DOWN_AFTER) && this.#below(rung) !== undefined,
     );
+    if (due.length === 0) return false;
     const largest = this.#largest;
     // The largest picture stays while others that are as high make room for it.
     const isSpared = (rung: Rung): boolean =>
@@ -231,9 +232,9 @@ export class LoadLadder {
   }
 }
 
-/** The step of a camera among those that it has now: the same or the next lower one. */
+/** The step of a camera among those that it has now: the same or the next higher one. */
 function current({ steps, step }: Rung): Step {
-  return steps.find((each) => STEPS.indexOf(each) >= STEPS.indexOf(step)) ?? steps.at(-1) ?? 'full';
+  return steps.findLast((each) => STEPS.indexOf(each) <= STEPS.indexOf(step)) ?? steps[0] ?? 'full';
 }
 
 function rank(rung: Rung): number {

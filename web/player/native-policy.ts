@@ -127,7 +127,7 @@ export class NativePolicy {
 
   /** Why a lower step than the first decodes the camera. */
   decoderFailure(camera: string): MediaFailure | undefined {
-    return this.decoderStep(camera) === 'hardware' ? undefined : this.#failing.get(camera)?.ladder.cause;
+    return this.#failing.get(camera)?.ladder.cause;
   }
 
   /** Records that a decoder failed. `hasSub` is whether the camera has a smaller stream than the one that failed. */

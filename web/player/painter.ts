@@ -404,7 +404,7 @@ export class Painter {
 
   #lowered(): Map<string, Lowered> {
     const all = new Map<string, Lowered>();
-    for (const camera of this.#watched.keys()) {
+    for (const [camera, { native }] of this.#watched) {
       const load = this.#load.lowered(camera);
       const painted = this.#slots.get(camera)?.painted ?? 0;
       const before = this.#mpeg1.get(camera);
@@ -416,7 +416,8 @@ export class Painter {
       } else this.#mpeg1.delete(camera);
       const step = this.#policy.decoderStep(camera);
       if (load) all.set(camera, load);
-      else if (step !== 'hardware') all.set(camera, { step, cause: 'decoder' });
+      else if (native && step !== 'hardware' && this.#policy.decoderFailure(camera) !== 'refused')
+        all.set(camera, { step, cause: 'decoder' });
     }
     for (const camera of this.#mpeg1.keys()) if (!all.has(camera)) this.#mpeg1.delete(camera);
     return all;

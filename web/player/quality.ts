@@ -16,7 +16,7 @@ export function parseQuality(value: string | null): Quality {
 const CAUSES: Readonly<Record<Lowered['cause'], string>> = {
   network: 'Slow network',
   device: 'Slow device',
-  decoder: 'No video decoder',
+  decoder: 'Decoder failed',
 };
 
 const STEPS: Readonly<Record<Lowered['step'], string>> = {
@@ -25,7 +25,7 @@ const STEPS: Readonly<Record<Lowered['step'], string>> = {
   sub: 'smaller picture',
   keys: 'key frames only',
   mpeg1: 'simpler video',
-  jpeg: 'still pictures',
+  jpeg: 'fewer pictures',
 };
 
 /** Returns a text such as "Slow network: smaller picture"; empty if the viewer sees no difference. */

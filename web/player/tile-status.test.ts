@@ -81,8 +81,8 @@ describe('tileStatus', () => {
     expect(label('keys', 'network')).toBe('Slow network: key frames only');
     expect(label('mpeg1', 'network')).toBe('Slow network: simpler video');
     expect(label('keys', 'device')).toBe('Slow device: key frames only');
-    expect(label('sub', 'decoder')).toBe('No video decoder: smaller picture');
-    expect(label('jpeg', 'decoder')).toBe('No video decoder: still pictures');
+    expect(label('sub', 'decoder')).toBe('Decoder failed: smaller picture');
+    expect(label('jpeg', 'decoder')).toBe('Decoder failed: fewer pictures');
     expect(label('software', 'decoder'), 'no difference').toBe('Live');
     expect(label('sub', 'network', { lagging: true })).toBe('Slow network: smaller picture');
     expect(label('keys', 'network', { age: 4_000 })).toBe('Slow network: key frames only');

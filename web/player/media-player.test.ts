@@ -69,6 +69,18 @@ test('hands units to the browser one batch at a time, and each counts as taken w
   expect(taken).toHaveBeenCalledTimes(6);
 });
 
+test('a unit counts as taken although the next one is appended before the event for it', () => {
+  media.source.open();
+  key();
+  // Browsers report the end of an append only later.
+  media.buffer.updating = false;
+  delta();
+  media.buffer.finish();
+  media.buffer.finish();
+  expect(media.buffer.appended).toHaveLength(2);
+  expect(taken).toHaveBeenCalledTimes(2);
+});
+
 test('starts at the newest picture and plays', () => {
   media.source.open();
   key();

@@ -206,7 +206,8 @@ export class MediaPlayer {
       const batch = end < 0 ? this.#queue : this.#queue.slice(0, end);
       buffer.appendBuffer(join(batch.map(({ bytes }) => bytes)));
       this.#queue = end < 0 ? [] : this.#queue.slice(end);
-      this.#appending = batch.filter(({ isTaken }) => !isTaken).length;
+      // Added, because the event for the batch before may not have come yet although the buffer is free again.
+      this.#appending += batch.filter(({ isTaken }) => !isTaken).length;
     } catch (error) {
       const isFull = error instanceof DOMException && error.name === 'QuotaExceededError';
       if (!isFull || !this.#buffer || !this.#trim(this.#buffer, 0)) this.#fail('error');

@@ -34,10 +34,12 @@ afterEach(async () => {
 const OPTIONS = ['--fps', String(FPS), '--keys', '30'];
 // Noise cannot be compressed, so the stream has the full bitrate.
 const NOISE = [...OPTIONS, '--size', '640x360', '--pattern', 'snow', '--bitrate', '1500'];
+/** Each of its key frames takes seconds at 300 kbit/s. */
+const LARGE = [...OPTIONS, '--size', '1280x720', '--pattern', 'snow', '--bitrate', '6000'];
 
 /** Starts a camera, with a substream of 120 kbit/s if wanted. Returns its lines of the configuration. */
 async function startCamera(hasSubstream: boolean, command: readonly string[] = []): Promise<string> {
-  const main = await startRtsp(NOISE, command);
+  const main = await startRtsp(hasSubstream ? NOISE : LARGE, command);
   servers.push(main);
   const camera = `[[camera]]\nid = "yard"\nsource = "${main.url('/h264')}"\n`;
   if (!hasSubstream) return camera;
@@ -81,7 +83,7 @@ describe.skipIf(!isRoot)('a link of 300 kbit/s', () => {
     const page = await freshPage(browser, { ignoreHTTPSErrors: true });
     await page.goto(`${scheme}://${link.address}:${hub.port}/play/live/yard`);
     expect(await page.evaluate(() => isSecureContext)).toBe(scheme === 'https');
-    await untilPlaying(page, 640);
+    await untilPlaying(page, hasSubstream ? 640 : 1280);
     return page;
   }
 
@@ -138,7 +140,7 @@ describe.skipIf(!isRoot)('a link of 300 kbit/s', () => {
 
   test('a camera without a substream: key frames, MPEG-1, and back', { timeout: 240_000 }, async () => {
     const page = await open('https', false);
-    link.setRate(100);
+    link.setRate(300);
     const start = performance.now();
     const steps: string[] = [];
     await until(
@@ -157,7 +159,7 @@ describe.skipIf(!isRoot)('a link of 300 kbit/s', () => {
     link.setRate(undefined);
     const fastAt = performance.now();
     await untilStep(page, 'full', 120_000);
-    await untilPlaying(page, 640);
+    await untilPlaying(page, 1280);
     const up = ((performance.now() - fastAt) / 1000).toFixed(1);
     process.stdout.write(`without a substream: MPEG-1 after ${down} s, full again after ${up} s\n`);
   });

@@ -12,7 +12,7 @@ import { Rate } from './rate.ts';
 const DECODER = new URL(/* @vite-ignore */ './jsmpeg.js', import.meta.url).href;
 
 /** A hub that makes MPEG-1 sends a picture within this time; ms. */
-const PATIENCE = 10_000;
+const PATIENCE = 20_000;
 
 export interface Mpeg1Request {
   readonly camera: string;

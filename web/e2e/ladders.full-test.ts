@@ -34,8 +34,8 @@ afterEach(async () => {
 const OPTIONS = ['--fps', String(FPS), '--keys', '30'];
 // Noise cannot be compressed, so the stream has the full bitrate.
 const NOISE = [...OPTIONS, '--size', '640x360', '--pattern', 'snow', '--bitrate', '1500'];
-/** Each of its key frames takes seconds at 300 kbit/s. */
-const LARGE = [...OPTIONS, '--size', '1280x720', '--pattern', 'snow', '--bitrate', '6000'];
+/** Each of its key frames takes seconds at 200 kbit/s. */
+const LARGE = [...OPTIONS, '--size', '640x360', '--pattern', 'snow', '--bitrate', '4000'];
 
 /** Starts a camera, with a substream of 120 kbit/s if wanted. Returns its lines of the configuration. */
 async function startCamera(hasSubstream: boolean, command: readonly string[] = []): Promise<string> {
@@ -83,7 +83,7 @@ describe.skipIf(!isRoot)('a link of 300 kbit/s', () => {
     const page = await freshPage(browser, { ignoreHTTPSErrors: true });
     await page.goto(`${scheme}://${link.address}:${hub.port}/play/live/yard`);
     expect(await page.evaluate(() => isSecureContext)).toBe(scheme === 'https');
-    await untilPlaying(page, hasSubstream ? 640 : 1280);
+    await untilPlaying(page, 640);
     return page;
   }
 
@@ -118,7 +118,7 @@ describe.skipIf(!isRoot)('a link of 300 kbit/s', () => {
         70_000,
       );
       const old = times.reduce((sum, time) => sum + time, 0);
-      expect(old, 'ms with an old picture, of a minute with two attempts').toBeLessThan(15_000);
+      expect(old, 'ms with an old picture, of a minute with two attempts').toBeLessThan(20_000);
       link.setRate(60);
       await untilStep(page, 'keys', 60_000);
       const keys = await measure(page, 20);
@@ -140,7 +140,7 @@ describe.skipIf(!isRoot)('a link of 300 kbit/s', () => {
 
   test('a camera without a substream: key frames, MPEG-1, and back', { timeout: 240_000 }, async () => {
     const page = await open('https', false);
-    link.setRate(300);
+    link.setRate(200);
     const start = performance.now();
     const steps: string[] = [];
     await until(
@@ -159,7 +159,7 @@ describe.skipIf(!isRoot)('a link of 300 kbit/s', () => {
     link.setRate(undefined);
     const fastAt = performance.now();
     await untilStep(page, 'full', 120_000);
-    await untilPlaying(page, 1280);
+    await untilPlaying(page, 640);
     const up = ((performance.now() - fastAt) / 1000).toFixed(1);
     process.stdout.write(`without a substream: MPEG-1 after ${down} s, full again after ${up} s\n`);
   });

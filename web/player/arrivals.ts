@@ -67,10 +67,20 @@ export class Arrivals {
   }
 
   isLate(now: number): boolean {
+    const delay = this.#delay(now);
+    if (delay === undefined || delay < LATE[this.#form] || this.#isRecovering) return false;
+    return this.#form !== 'jpeg' || this.#isThinned;
+  }
+
+  isInTime(now: number): boolean {
+    const delay = this.#delay(now);
+    return delay !== undefined && delay < LATE[this.#form];
+  }
+
+  /** The delay of the last picture; undefined if nothing is known of it now. */
+  #delay(now: number): number | undefined {
     const last = this.#last;
-    const form = this.#form;
-    if (!last || now - this.#startedAt < GRACE || now - last.at > FORGOTTEN[form]) return false;
-    if (last.delay < LATE[form] || this.#isRecovering) return false;
-    return form !== 'jpeg' || this.#isThinned;
+    if (!last || now - this.#startedAt < GRACE || now - last.at > FORGOTTEN[this.#form]) return undefined;
+    return last.delay;
   }
 }

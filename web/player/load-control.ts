@@ -79,6 +79,7 @@ export class LoadControl {
   /** Returns whether the step of a camera has changed. */
   decide(now: number): boolean {
     for (const [camera, arrivals] of this.#arrivals) {
+      if (arrivals.isInTime(now)) this.#ladder.confirm(camera, now);
       if (arrivals.isLate(now)) this.#observe(camera, now);
       else if (this.#decoderOf(camera).isSkipping) this.#ladder.observe(camera, 'device', now);
     }

@@ -30,7 +30,9 @@ const need = (): number => steps().reduce((sum, step) => sum + NEED[step], 0);
 function wait(seconds: number, each: () => void = () => undefined): void {
   for (let tick = 0; tick < (seconds * 1000) / TICK; tick++) {
     now += TICK;
-    if (need() > capacity) for (const camera of cameras) ladder.observe(camera, 'network', now);
+    for (const camera of cameras)
+      if (need() > capacity) ladder.observe(camera, 'network', now);
+      else ladder.confirm(camera, now);
     ladder.decide(now);
     each();
   }
@@ -96,6 +98,18 @@ describe('one camera', () => {
     // Each attempt is given up after little more than a second.
     for (const [index, at] of ups.entries()) expect((downs[index + 1] ?? at) - at).toBeLessThan(2);
     expect(changes.every(([, step]) => step === 'full' || step === 'sub')).toBe(true);
+  });
+
+  test('does not climb further while nothing is known of the last step', () => {
+    watch('a');
+    capacity = 1;
+    wait(15);
+    expect(steps()).toEqual(['keys']);
+    for (let tick = 0; tick < 200; tick++) ladder.decide((now += TICK));
+    expect(steps(), 'no picture has arrived').toEqual(['sub']);
+    capacity = Infinity;
+    wait(1);
+    expect(steps()).toEqual(['full']);
   });
 
   test('waits longer too if an attempt fails only after it seemed to succeed', () => {

@@ -16,8 +16,12 @@ const SETTLE = 2_000;
 /** The time without trouble before a step up. It doubles with each attempt that fails; ms. */
 const QUIET = 15_000;
 const MAX_QUIET = 300_000;
-/** An attempt succeeds after this long without trouble, and fails after less trouble than a step down needs; ms. */
+/**
+ * An attempt succeeds after this long without trouble, once its pictures have arrived in time or after the longer time,
+ * and fails after less trouble than a step down needs; ms.
+ */
 const TRIAL = 10_000;
+const MAX_TRIAL = 60_000;
 const TRIAL_TROUBLE = 1_000;
 /** Trouble this soon after a step up is because of it; ms. */
 const HELD = 60_000;
@@ -35,6 +39,8 @@ interface Rung {
   cause: Bottleneck;
   troubleSince: number | undefined;
   seenAt: number;
+  /** When pictures last arrived in time. */
+  inTimeAt: number;
   changedAt: number;
   /** Attempts to step up that have failed in a row. */
   failures: number;
@@ -74,7 +80,7 @@ export class LoadLadder {
       const step = STEPS[Math.min(...others.map((other) => STEPS.indexOf(current(other))))] ?? 'full';
       this.#rungs.set(camera, {
         ...{ steps, width, isActive: true, step, cause: 'network', troubleSince: undefined },
-        ...{ seenAt: 0, changedAt: this.#now, failures: 0 },
+        ...{ seenAt: 0, inTimeAt: -Infinity, changedAt: this.#now, failures: 0 },
       });
     }
   }
@@ -118,6 +124,12 @@ export class LoadLadder {
     this.#postpone(now);
   }
 
+  /** Records that the pictures of a camera arrive in time. */
+  confirm(camera: string, now: number): void {
+    const rung = this.#rungs.get(camera);
+    if (rung) rung.inTimeAt = now;
+  }
+
   /** Moves cameras down or up. Returns whether any has moved. */
   decide(now: number): boolean {
     // The clock was set back.
@@ -148,7 +160,8 @@ export class LoadLadder {
       this.#back(now);
       return true;
     }
-    if (now - trial.since >= TRIAL) {
+    const areInTime = [...trial.rungs.keys()].every(({ inTimeAt }) => inTimeAt >= trial.since);
+    if (now - trial.since >= (areInTime ? TRIAL : MAX_TRIAL)) {
       for (const rung of trial.rungs.keys()) rung.failures = 0;
       this.#trial = undefined;
       this.#batch *= 2;

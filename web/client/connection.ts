@@ -225,7 +225,7 @@ export class Connection {
   }
 
   #subscribe(subscription: Subscription, cameras: readonly string[]): void {
-    const { stream, codecs, sound = false, pictures = true } = subscription;
+    const { stream, codecs, keyOnly, sound = false, pictures = true } = subscription;
     const native = codecs.length > 0;
     // Without credit the hub sends no pictures, and sound needs none.
     let credit = 0;
@@ -240,6 +240,7 @@ export class Connection {
       credit,
       stream,
       ...(native && { codecs: [...codecs, 'jpeg'] }),
+      ...(keyOnly && { keyOnly }),
       ...(sound && { sound }),
     });
   }
@@ -305,6 +306,12 @@ export class Connection {
 }
 
 /** A subscription's options in a form that can be compared. */
-function optionsOf({ stream, codecs, sound = false, pictures = true }: Subscription): string {
-  return JSON.stringify({ stream, codecs, sound, pictures });
+function optionsOf({
+  stream,
+  codecs,
+  keyOnly = false,
+  sound = false,
+  pictures = true,
+}: Subscription): string {
+  return JSON.stringify({ stream, codecs, keyOnly, sound, pictures });
 }

@@ -11,6 +11,8 @@ export interface Subscription {
   readonly stream: StreamChoice;
   /** The codecs of native video to send as they are, best first. Any other stream is sent as JPEG. */
   readonly codecs: readonly NativeCodec[];
+  /** Whether only the key frames of native video are sent. */
+  readonly keyOnly?: boolean;
   /** Whether its sound is sent too. One camera at a time has it. */
   readonly sound?: boolean;
   /** False if only its sound is wanted. */
@@ -51,6 +53,8 @@ export interface Camera {
   readonly codecs: readonly string[];
   /** Empty until the hub knows them. */
   readonly streams: readonly StreamInfo[];
+  /** Whether the camera has a substream. It is listed in `streams` only after its first viewer. */
+  readonly hasSubstream?: boolean;
   readonly width?: number;
   readonly height?: number;
   /** Missing if it has none, or none that is known yet. */
@@ -86,6 +90,7 @@ export type Command =
       readonly maxFps?: number;
       readonly stream?: StreamChoice;
       readonly codecs?: readonly string[];
+      readonly keyOnly?: boolean;
       readonly sound?: boolean;
     }
   | { readonly cmd: 'unsubscribe'; readonly cameras: readonly string[] }
@@ -161,6 +166,7 @@ export function parseCamera(value: unknown): Camera | undefined {
     ...(reason !== '' && { reason }),
     codecs: codecs.filter((codec): codec is string => typeof codec === 'string'),
     streams: parseStreams(fields['streams']),
+    ...(fields['hasSubstream'] === true && { hasSubstream: true }),
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
     ...(sound && { sound }),

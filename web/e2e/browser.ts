@@ -40,6 +40,7 @@ export interface TileReport {
   readonly frozen: boolean;
   readonly codec: string;
   readonly codecReason: string;
+  readonly step: string;
 }
 
 interface Wall extends HTMLElement {

@@ -31,14 +31,28 @@ export interface Hub {
   stop(): Promise<void>;
 }
 
+/** Where a hub runs: its address, and the command that starts it there. */
+export interface Place {
+  readonly address: string;
+  readonly command: readonly string[];
+}
+
+const HERE: Place = { address: '127.0.0.1', command: [] };
+
 /** Starts a hub. `config` is the text of a configuration file. */
-export async function startHub(sources: readonly string[], port = 0, config = ''): Promise<Hub> {
+export async function startHub(
+  sources: readonly string[],
+  port = 0,
+  config = '',
+  place = HERE,
+): Promise<Hub> {
   // Each hub has a temporary data directory, so that it does not use the user's own.
   const data = await mkdtemp(join(tmpdir(), 'ocelli-e2e-'));
   const file = join(data, 'test.toml');
   await writeFile(file, config);
-  const serve = ['serve', '--config', file, '--listen', `127.0.0.1:${port}`, '--data', data, ...sources];
-  const child = spawn(HUB, serve, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const serve = ['serve', '--config', file, '--listen', `${place.address}:${port}`, '--data', data];
+  const [program, ...prefix] = [...place.command, HUB];
+  const child = spawn(program, [...prefix, ...serve, ...sources], { stdio: ['ignore', 'pipe', 'pipe'] });
   child.once('exit', () => void rm(data, { recursive: true, force: true }));
   const output: string[] = [];
   const url = await waitForUrl(child, output);

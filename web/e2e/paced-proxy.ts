@@ -8,12 +8,14 @@ const LATE = 200;
 
 export interface PacedProxy {
   readonly url: string;
+  readonly port: number;
+  setRate(bytesPerSecond: number): void;
   stop(): Promise<void>;
 }
 
-export async function startPacedProxy(port: number, bytesPerSecond: number): Promise<PacedProxy> {
+export async function startPacedProxy(hubPort: number, initialRate: number): Promise<PacedProxy> {
   const sockets = new Set<Socket>();
-  const perStep = Math.ceil((bytesPerSecond * STEP) / 1000);
+  let bytesPerSecond = initialRate;
   // All connections share the rate.
   const waiting: { readonly bytes: number; readonly send: () => void }[] = [];
   let allowance = 0;
@@ -33,8 +35,9 @@ export async function startPacedProxy(port: number, bytesPerSecond: number): Pro
 
   async function forward(from: Socket, to: Socket): Promise<void> {
     for await (const chunk of from as AsyncIterable<Buffer>) {
-      for (let at = 0; at < chunk.length; at += perStep) {
-        const bytes = chunk.subarray(at, at + perStep);
+      for (let at = 0; at < chunk.length;) {
+        const bytes = chunk.subarray(at, at + Math.ceil((bytesPerSecond * STEP) / 1000));
+        at += bytes.length;
         await new Promise<void>((send) => waiting.push({ bytes: bytes.length, send }));
         to.write(bytes);
       }
@@ -45,7 +48,7 @@ export async function startPacedProxy(port: number, bytesPerSecond: number): Pro
   const server = createServer((viewer) => {
     // Little is read ahead, as by a router with a short queue.
     const shortQueue = { readableHighWaterMark: 1 } as SocketConstructorOpts;
-    const hub = new Socket(shortQueue).connect(port, '127.0.0.1');
+    const hub = new Socket(shortQueue).connect(hubPort, '127.0.0.1');
     for (const socket of [viewer, hub]) {
       sockets.add(socket);
       socket.setNoDelay();
@@ -60,8 +63,11 @@ export async function startPacedProxy(port: number, bytesPerSecond: number): Pro
     forward(hub, viewer).catch(() => viewer.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
+    port,
+    setRate: (rate) => void (bytesPerSecond = rate),
     stop: () =>
       new Promise((resolve) => {
         clearInterval(timer);

@@ -13,9 +13,16 @@ export interface RtspServer {
   stop(): void;
 }
 
-export async function startRtsp(options: readonly string[] = []): Promise<RtspServer> {
+/** `command` starts it elsewhere, such as in another network namespace. */
+export async function startRtsp(
+  options: readonly string[] = [],
+  command: readonly string[] = [],
+): Promise<RtspServer> {
   // The system's Python, because others may lack GStreamer.
-  const child = spawn('/usr/bin/python3', [SERVER, ...options], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const python = '/usr/bin/python3';
+  const [program, ...prefix] = [...command, python];
+  const stdio = ['pipe', 'pipe', 'ignore'] as ['pipe', 'pipe', 'ignore'];
+  const child = spawn(program, [...prefix, SERVER, ...options], { stdio });
   const port = await new Promise<string>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the RTSP server did not start')), TIMEOUT);
     createInterface(child.stdout).once('line', (line) => {

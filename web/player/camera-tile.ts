@@ -1,11 +1,10 @@
 // <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub; without it the size of the
-// tile decides), hub, token, codec (native, jpeg or mpeg1; without it the tile chooses), and sound (on or none; without it
-// the tile has a button).
+// tile decides), hub, token, codec (native, jpeg or mpeg1; without it the tile chooses), quality (best, sub or keys;
+// without it the network and the device decide), and sound (on or none; without it the tile has a button).
 import type { StreamChoice } from '../client/events.ts';
 import { roomOf } from '../client/hub-address.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import {
-  NetworkProbe,
   chooseCodec,
   nextCodec,
   isDataSaverOn,
@@ -19,7 +18,8 @@ import {
 import type { Engine } from './engine.ts';
 import type { FallbackPicture } from './fallback.ts';
 import type { Picture, Pixels, Watch } from './messages.ts';
-import { Mpeg1Stream } from './mpeg1-stream.ts';
+import { Mpeg1Tile } from './mpeg1-tile.ts';
+import { parseQuality } from './quality.ts';
 import { ScreenElement, type TileState } from './screen-element.ts';
 import { singleTileSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
@@ -27,7 +27,10 @@ import { TileView } from './tile-view.ts';
 import { focusOf, wallKey } from './wall-keys.ts';
 
 export class CameraTile extends ScreenElement {
-  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'camera', 'stream', 'codec', 'sound'];
+  static readonly observedAttributes = [
+    ...HUB_ATTRIBUTES,
+    ...['camera', 'stream', 'codec', 'quality', 'sound'],
+  ];
 
   readonly #view: TileView;
   #surface: number | undefined;
@@ -38,10 +41,9 @@ export class CameraTile extends ScreenElement {
   /** The engine whose camera list is being fetched to resolve the name. */
   #resolving: Engine | undefined;
   #fallback: FallbackPicture | undefined;
-  #mpeg1: Mpeg1Stream | undefined;
+  readonly #mpeg1 = new Mpeg1Tile();
   /** Whether the sound that the attribute asks for has been turned on. */
   #hasBegunSound = false;
-  #probe = new NetworkProbe();
   readonly #resize = new ResizeObserver(() => this.#layout());
   readonly #intersection = new IntersectionObserver((entries) => {
     this.#visible = entries.at(-1)?.isIntersecting ?? false;
@@ -57,6 +59,7 @@ export class CameraTile extends ScreenElement {
         open: () => this.toggleFullscreen(),
         retry: () => this.retry(),
         codec: () => this.#switchCodec(),
+        quality: (chosen) => this.setAttribute('quality', chosen),
         sound: this.soundActions(() => this.camera),
       },
       'group',
@@ -84,7 +87,9 @@ export class CameraTile extends ScreenElement {
   }
 
   get #network(): Network {
-    const slow = isDataSaverOn() ? 'network' : this.#probe.slow;
+    const lowered = this.engine?.lowered.get(this.camera);
+    const isSlow = lowered?.step === 'mpeg1' && lowered.cause !== 'decoder';
+    const slow = isDataSaverOn() ? 'network' : isSlow ? lowered.cause : undefined;
     return { slow, sockets: this.engine?.link !== 'fallback' };
   }
 
@@ -94,13 +99,12 @@ export class CameraTile extends ScreenElement {
   }
 
   protected override pictureOf(camera: string): Picture | undefined {
-    return this.#mpeg1 && this.engine
-      ? this.#mpeg1.picture(this.engine.clockOffset)
-      : super.pictureOf(camera);
+    return (this.engine && this.#mpeg1.picture(this.engine)) ?? super.pictureOf(camera);
   }
 
   async readTile(camera = this.camera): Promise<Pixels | undefined> {
-    if (this.#mpeg1) return this.#mpeg1.read();
+    const mpeg1 = this.#mpeg1.read();
+    if (mpeg1) return mpeg1;
     return this.#surface === undefined ? undefined : this.engine?.read(this.#surface, camera);
   }
 
@@ -154,7 +158,7 @@ export class CameraTile extends ScreenElement {
     const camera = engine.cameras.get(id);
     const fallback = this.#fallback?.removed === false ? this.#fallback : undefined;
     const picture = fallback ? undefined : this.pictureOf(id);
-    if (this.#probe.update(Date.now(), engine.delivery.get(id), picture)) this.#watch();
+    if (this.#mpeg1.isMissing && engine.lowered.get(id)?.step === 'mpeg1') engine.refuseMpeg1(id);
     // Until the hub has listed its cameras, the camera counts as connecting, not as unknown.
     const link =
       engine.link === 'open' && (!engine.listed || this.#resolving === engine) ? 'connecting' : engine.link;
@@ -166,12 +170,15 @@ export class CameraTile extends ScreenElement {
       frozen: engine.frozen.has(id),
       stopped: false,
       lagging: engine.isLagging(id),
+      lowered: engine.lowered.get(id),
       fallback: fallback?.mode,
       fallbackHasPicture: fallback?.isShowing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
+    this.#view.showQuality(parseQuality(this.getAttribute('quality')));
     this.showSound(this.#view, id, camera?.name ?? id);
-    if (this.#mpeg1 && picture) engine.sound.pictured(id, picture.paintedAge);
+    const mpeg1 = this.#mpeg1.picture(engine);
+    if (mpeg1) engine.sound.pictured(id, mpeg1.paintedAge);
     const setting = this.#setting;
     const reason = choiceReason(setting, this.#network, picture);
     this.#view.showCodec(codecLabel(this.codec, picture), reason, setting === 'auto');
@@ -179,9 +186,8 @@ export class CameraTile extends ScreenElement {
 
   protected attributeChanged(name: string): void {
     // The id may differ on another hub.
-    if (name !== 'stream' && name !== 'codec' && name !== 'sound') this.#resolved = undefined;
+    if (!['stream', 'codec', 'quality', 'sound'].includes(name)) this.#resolved = undefined;
     if (name === 'sound' || name === 'camera') this.#hasBegunSound = false;
-    this.#probe = new NetworkProbe();
     this.#layout();
     this.changed();
   }
@@ -201,8 +207,7 @@ export class CameraTile extends ScreenElement {
     this.#intersection.disconnect();
     this.#fallback?.remove();
     this.#fallback = undefined;
-    this.#mpeg1?.remove();
-    this.#mpeg1 = undefined;
+    this.#mpeg1.remove();
     this.#visible = false;
     if (this.#surface !== undefined) this.engine?.removeSurface(this.#surface);
     this.#surface = undefined;
@@ -225,21 +230,26 @@ export class CameraTile extends ScreenElement {
     const full = document.fullscreenElement === this;
     const attribute = this.getAttribute('stream');
     const stream: StreamChoice = full || attribute === 'main' ? 'main' : 'sub';
+    const isLowered = engine.lowered.get(this.camera)?.step === 'mpeg1';
     const watch: Watch = {
       stream: stream === 'sub' && attribute !== 'sub' ? 'auto' : stream,
-      native: this.codec === 'native',
+      native: this.codec === 'native' || isLowered,
+      mpeg1: this.#setting === 'auto',
+      quality: parseQuality(this.getAttribute('quality')),
     };
     const { camera } = this;
     const frozen = engine.frozen.has(camera);
     const onScreen = this.#visible && document.visibilityState !== 'hidden';
     const mpeg1 = this.codec === 'mpeg1';
-    engine.watch(this, this.#visible && !mpeg1 ? new Map([[camera, watch]]) : new Map());
+    // Where the painter chose MPEG-1, it also chooses when to end it.
+    const isWatched = this.#visible && (!mpeg1 || isLowered);
+    engine.watch(this, isWatched ? new Map([[camera, watch]]) : new Map());
     // A frozen tile keeps its picture even if it is not visible.
-    this.#showMpeg1(mpeg1 && (onScreen || frozen) ? stream : undefined, frozen);
+    const parent = this.#view.picture;
+    const shown = { camera, stream: isLowered ? 'sub' : stream, parent, frozen } as const;
+    this.#mpeg1.show(engine, mpeg1 && (onScreen || frozen) ? shown : undefined);
     const active = engine.link === 'fallback' && onScreen;
-    const request = active
-      ? { camera, stream, parent: this.#view.picture, preferred: full, frozen }
-      : undefined;
+    const request = active ? { camera, stream, parent, preferred: full, frozen } : undefined;
     this.#fallback = engine.fallback.show(this.#fallback, request);
     if (active) engine.fallback.assign();
   }
@@ -249,21 +259,6 @@ export class CameraTile extends ScreenElement {
       return;
     this.#hasBegunSound = true;
     sound.begin(this.camera);
-  }
-
-  #showMpeg1(stream: StreamChoice | undefined, frozen: boolean): void {
-    const { camera, engine } = this;
-    if (this.#mpeg1?.camera !== camera || (this.#mpeg1.stream !== stream && !frozen)) {
-      this.#mpeg1?.remove();
-      this.#mpeg1 = undefined;
-    }
-    if (stream === undefined) {
-      this.#mpeg1?.remove();
-      this.#mpeg1 = undefined;
-    } else if (engine) {
-      this.#mpeg1 ??= new Mpeg1Stream(engine.address, { camera, stream, parent: this.#view.picture });
-      this.#mpeg1.hold(frozen);
-    }
   }
 
   #switchCodec(): void {

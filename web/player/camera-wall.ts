@@ -5,7 +5,8 @@ import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { bands, layoutGrid, typicalAspect, type Grid } from './grid.ts';
-import type { Pixels, Watch } from './messages.ts';
+import type { Picture, Pixels, Quality, Watch } from './messages.ts';
+import { Mpeg1Tile } from './mpeg1-tile.ts';
 import { ScreenElement } from './screen-element.ts';
 import { wallSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
@@ -17,6 +18,8 @@ interface Tile {
   readonly view: TileView;
   visible: boolean;
   fallback: FallbackPicture | undefined;
+  readonly mpeg1: Mpeg1Tile;
+  quality: Quality;
 }
 
 const NO_GRID: Grid = { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
@@ -114,6 +117,15 @@ export class CameraWall extends ScreenElement {
     this.emit('wall-change');
   }
 
+  /** Chooses how much of a camera is shown: `auto`, `best`, `sub` or `keys`. */
+  setQuality(camera: string, quality: Quality): void {
+    const tile = this.#tiles.get(camera);
+    if (!tile) return;
+    tile.quality = quality;
+    this.#watch();
+    this.tick();
+  }
+
   freeze(camera: string, frozen: boolean): void {
     this.engine?.freeze(camera, frozen);
     this.tick();
@@ -133,7 +145,14 @@ export class CameraWall extends ScreenElement {
     this.#tiles.get(camera)?.view.button.focus();
   }
 
+  protected override pictureOf(camera: string): Picture | undefined {
+    const mpeg1 = this.#tiles.get(camera)?.mpeg1;
+    return (this.engine && mpeg1?.picture(this.engine)) ?? super.pictureOf(camera);
+  }
+
   async readTile(camera: string): Promise<Pixels | undefined> {
+    const mpeg1 = this.#tiles.get(camera)?.mpeg1.read();
+    if (mpeg1) return mpeg1;
     const surface = this.#surfaces?.surfaceOf(camera);
     return surface === undefined ? undefined : this.engine?.read(surface, camera);
   }
@@ -208,7 +227,9 @@ export class CameraWall extends ScreenElement {
       if (!tile.visible) continue;
       const camera = engine.cameras.get(id);
       const fallback = tile.fallback?.removed === false ? tile.fallback : undefined;
-      const picture = fallback ? undefined : engine.pictures.get(id);
+      const picture = fallback ? undefined : this.pictureOf(id);
+      const lowered = engine.lowered.get(id);
+      if (tile.mpeg1.isMissing && lowered?.step === 'mpeg1') engine.refuseMpeg1(id);
       const age = fallback ? fallback.age() : picture && engine.age(picture);
       const status = tileStatus({
         camera,
@@ -218,11 +239,15 @@ export class CameraWall extends ScreenElement {
         frozen: engine.frozen.has(id),
         stopped: !this.#running,
         lagging: engine.isLagging(id),
+        lowered,
         fallback: fallback?.mode,
         fallbackHasPicture: fallback?.isShowing() ?? false,
       });
       tile.view.update(camera?.name ?? id, status);
+      tile.view.showQuality(tile.quality);
       this.showSound(tile.view, id, camera?.name ?? id);
+      const mpeg1 = tile.mpeg1.picture(engine);
+      if (mpeg1) engine.sound.pictured(id, mpeg1.paintedAge);
     }
   }
 
@@ -275,13 +300,19 @@ export class CameraWall extends ScreenElement {
 
   #addTile(id: string): void {
     const view = new TileView(
-      { open: () => this.#toggle(id), retry: () => this.retry(id), sound: this.soundActions(() => id) },
+      {
+        open: () => this.#toggle(id),
+        retry: () => this.retry(id),
+        quality: (chosen) => this.setQuality(id, chosen),
+        sound: this.soundActions(() => id),
+      },
       'listitem',
     );
     view.setTabStop(false);
     view.button.addEventListener('focus', () => this.#setCurrent(id));
     this.#content.append(view.element);
-    this.#tiles.set(id, { view, visible: false, fallback: undefined });
+    const mpeg1 = new Mpeg1Tile();
+    this.#tiles.set(id, { view, visible: false, fallback: undefined, mpeg1, quality: 'auto' });
     this.#cameraOf.set(view.element, id);
     this.#intersection.observe(view.element);
   }
@@ -290,6 +321,7 @@ export class CameraWall extends ScreenElement {
     const tile = this.#tiles.get(id);
     if (!tile) return;
     tile.fallback?.remove();
+    tile.mpeg1.remove();
     this.#intersection.unobserve(tile.view.element);
     this.#cameraOf.delete(tile.view.element);
     tile.view.element.remove();
@@ -371,12 +403,26 @@ export class CameraWall extends ScreenElement {
     if (this.#running) {
       for (const [id, tile] of this.#tiles) {
         if (tile.visible && (this.#solo === undefined || this.#solo === id)) {
-          cameras.set(id, { stream: id === this.#solo ? 'main' : 'auto', native: true });
+          const stream = id === this.#solo ? 'main' : 'auto';
+          cameras.set(id, { stream, native: true, mpeg1: true, quality: tile.quality });
         }
       }
     }
     this.engine?.watch(this, cameras);
+    this.#showMpeg1(cameras);
     this.#showFallback(cameras);
+  }
+
+  #showMpeg1(cameras: ReadonlyMap<string, Watch>): void {
+    const engine = this.engine;
+    if (!engine) return;
+    const isPossible = engine.link !== 'fallback' && document.visibilityState !== 'hidden';
+    for (const [camera, { view, mpeg1 }] of this.#tiles) {
+      const isShown = cameras.has(camera) && engine.lowered.get(camera)?.step === 'mpeg1';
+      const frozen = engine.frozen.has(camera);
+      const shown = { camera, stream: 'sub', parent: view.picture, frozen } as const;
+      mpeg1.show(engine, isShown && isPossible ? shown : undefined);
+    }
   }
 
   #showFallback(cameras: ReadonlyMap<string, Watch>): void {

@@ -1,13 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  NetworkProbe,
-  chooseCodec,
-  codecLabel,
-  nextCodec,
-  choiceReason,
-  parseCodec,
-  type Bottleneck,
-} from './codec-choice.ts';
+import { chooseCodec, codecLabel, nextCodec, choiceReason, parseCodec } from './codec-choice.ts';
 import type { NotNative, Picture, PictureCodec } from './messages.ts';
 
 const picture = (codec: PictureCodec, notNative?: NotNative): Picture => ({
@@ -78,43 +70,4 @@ test('clicks select the next codec below the shown one, and then automatic again
   expect(nextCodec('jpeg', 'jpeg')).toBe('mpeg1');
   expect(nextCodec('mpeg1', 'mpeg1')).toBe('auto');
   expect(nextCodec('auto', 'mpeg1'), 'a slow network').toBe('native');
-});
-
-/**
- * Feeds the probe four times a second with constant rates of sent and dropped frames. Returns what it found too slow.
- */
-function feedProbe(
-  probe: NetworkProbe,
-  seconds: number,
-  sent: number,
-  dropped: number,
-  paintedAge: number,
-  isDecoderSlow = false,
-): Bottleneck | undefined {
-  for (let step = 0; step <= seconds * 4; step++) {
-    const time = step / 4;
-    const delivered = { sent: sent * time, dropped: dropped * time };
-    probe.update(time * 1000, delivered, { paintedAge, isDecoderSlow });
-  }
-  return probe.slow;
-}
-
-test('the network is slow if pictures are late and most are dropped for several seconds', () => {
-  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 900)).toBe('network');
-  expect(feedProbe(new NetworkProbe(), 4, 3, 12, 900), 'a pause').toBeUndefined();
-  expect(feedProbe(new NetworkProbe(), 10, 12, 3, 900), 'a camera with a high latency').toBeUndefined();
-  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 60), 'a reduced rate that was requested').toBeUndefined();
-});
-
-test('the device is slow if its decoder is too slow meanwhile', () => {
-  expect(feedProbe(new NetworkProbe(), 10, 3, 12, 900, true)).toBe('device');
-});
-
-test('a new subscription restarts the measurement, and a slow network stays slow', () => {
-  const probe = new NetworkProbe();
-  const late = { paintedAge: 900 };
-  probe.update(0, { sent: 100, dropped: 0 }, late);
-  expect(probe.update(6_000, { sent: 1, dropped: 50 }, late)).toBe(false);
-  expect(probe.update(12_000, { sent: 2, dropped: 90 }, late)).toBe(true);
-  expect(feedProbe(probe, 10, 20, 0, 10)).toBe('network');
 });

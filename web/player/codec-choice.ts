@@ -1,5 +1,6 @@
 // Chooses the codec of a single tile: an explicit setting takes precedence over network conditions. No DOM.
 import { codecName, pictureReason } from './codec-text.ts';
+import type { Bottleneck } from './load-ladder.ts';
 import type { Picture } from './messages.ts';
 
 /**
@@ -9,18 +10,11 @@ import type { Picture } from './messages.ts';
 export type Codec = 'native' | 'jpeg' | 'mpeg1';
 export type CodecSetting = Codec | 'auto';
 
-/** In ms. If pictures are older than this when painted and many are dropped, the network is too slow for them. */
-const LATE_AGE = 500;
 const CODECS: readonly Codec[] = ['native', 'jpeg', 'mpeg1'];
-/** How long this must last, in ms. A pause of one second does not mean that the network is slow. */
-const MIN_DURATION = 5_000;
 
 export function parseCodec(attribute: string | null): CodecSetting {
   return CODECS.find((codec) => codec === attribute) ?? 'auto';
 }
-
-/** What limits the rate at which a page shows a camera. */
-export type Bottleneck = 'network' | 'device';
 
 /** The conditions between the hub and the screen. */
 export interface Network {
@@ -62,45 +56,4 @@ export function nextCodec(setting: CodecSetting, shown: Codec): CodecSetting {
 /** Whether the browser's data saver is on. It selects the codec with the smaller stream. */
 export function isDataSaverOn(): boolean {
   return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ?? false;
-}
-
-export interface DeliveredCounts {
-  readonly sent: number;
-  readonly dropped: number;
-}
-
-/**
- * Measures whether the network between the hub and the page, and the device, are fast enough for a camera's pictures. It
- * uses the pictures themselves, because the browser's network information is about the internet and most hubs are on a
- * local network.
- */
-export class NetworkProbe {
-  /** Stays true once set, because MPEG-1 gives no measurement for other codecs. */
-  slow: Bottleneck | undefined;
-  #start: (DeliveredCounts & { readonly at: number }) | undefined;
-
-  /**
-   * Adds a measurement. `delivered` counts since the start of the subscription. Returns true if something has just been
-   * found too slow.
-   */
-  update(
-    now: number,
-    delivered: DeliveredCounts | undefined,
-    picture: Pick<Picture, 'paintedAge' | 'isDecoderSlow'> | undefined,
-  ): boolean {
-    if (!delivered || !picture || picture.paintedAge < LATE_AGE || this.slow) {
-      this.#start = undefined;
-      return false;
-    }
-    const start = this.#start;
-    if (!start || delivered.sent < start.sent) {
-      this.#start = { ...delivered, at: now };
-      return false;
-    }
-    if (now - start.at < MIN_DURATION) return false;
-    this.#start = undefined;
-    if (delivered.dropped - start.dropped <= delivered.sent - start.sent) return false;
-    this.slow = picture.isDecoderSlow ? 'device' : 'network';
-    return true;
-  }
 }

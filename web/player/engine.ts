@@ -2,13 +2,13 @@
 // cameras and the shown pictures. Each element registers the cameras it shows; the engine subscribes to their union.
 import type { Link } from '../client/connection.ts';
 import { coalesced } from '../client/coalesced.ts';
-import { parseCameras, type Camera, type DeliveryCounts } from '../client/events.ts';
+import { parseCameras, type Camera } from '../client/events.ts';
 import { Backend, type PainterLocation } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
 import type { HubAddress } from '../client/hub-address.ts';
 import { browserMedia } from './media-browser.ts';
 import { MediaStage } from './media-stage.ts';
-import type { FromPainter, Picture, Pixels, Placement, Watch } from './messages.ts';
+import type { FromPainter, Lowered, Picture, Pixels, Placement, Quality, Watch } from './messages.ts';
 import { browserSound } from './sound-browser.ts';
 import { SoundControl } from './sound-control.ts';
 
@@ -38,7 +38,8 @@ export class Engine {
   hubVersion = '';
   readonly pictures = new Map<string, Picture>();
   readonly frozen = new Set<string>();
-  delivery: ReadonlyMap<string, DeliveryCounts> = new Map();
+  /** The cameras of which less than the stream that suits their picture is shown. */
+  lowered: ReadonlyMap<string, Lowered> = new Map();
   roundTrip: number | undefined;
 
   readonly #backend: Backend;
@@ -165,6 +166,11 @@ export class Engine {
     this.#backend.send({ kind: 'retry', cameras: [camera] });
   }
 
+  /** Called if no MPEG-1 of a camera arrives. */
+  refuseMpeg1(camera: string): void {
+    this.#backend.send({ kind: 'noMpeg1', camera });
+  }
+
   /** µs to add to the local clock to get the hub's. */
   get clockOffset(): number {
     return this.#clockOffset;
@@ -200,6 +206,7 @@ export class Engine {
           if (painted !== this.pictures.get(camera)?.painted) this.sound.pictured(camera, paintedAge);
         this.pictures.clear();
         for (const picture of message.pictures) this.pictures.set(picture.camera, picture);
+        this.#setLowered(message.lowered);
         for (const screen of this.#screens.keys()) screen.tick();
         break;
       case 'pixels':
@@ -235,13 +242,20 @@ export class Engine {
         this.#changed();
         break;
       case 'stats':
-        this.delivery = event.cameras;
         for (const [id, { lagging }] of event.cameras) if (lagging) this.#laggedAt.set(id, performance.now());
         break;
       case 'error':
       case 'pong':
         break;
     }
+  }
+
+  #setLowered(lowered: ReadonlyMap<string, Lowered>): void {
+    const steps = (all: ReadonlyMap<string, Lowered>): string =>
+      JSON.stringify([...all].map(([camera, { step }]) => [camera, step]));
+    const isChanged = steps(lowered) !== steps(this.lowered);
+    this.lowered = lowered;
+    if (isChanged) this.#changed();
   }
 
   #setCameras(cameras: readonly Camera[]): void {
@@ -343,8 +357,17 @@ function combine(one: Watch | undefined, other: Watch): Watch {
   if (!one) return other;
   const streams = [one.stream, other.stream];
   const stream = (['main', 'auto'] as const).find((choice) => streams.includes(choice)) ?? 'sub';
-  return { stream, native: one.native || other.native };
+  const qualities = [one.quality, other.quality];
+  return {
+    stream,
+    native: one.native || other.native,
+    mpeg1: (one.mpeg1 ?? false) && (other.mpeg1 ?? false),
+    quality: PRECEDENCE.find((quality) => qualities.includes(quality)) ?? 'auto',
+  };
 }
+
+/** Where elements differ, the first of these. */
+const PRECEDENCE: readonly Quality[] = ['best', 'auto', 'sub', 'keys'];
 
 function rowsOf(response: { readonly body: unknown } | undefined): unknown[] | undefined {
   const { data } = (response?.body ?? {}) as { data?: unknown };

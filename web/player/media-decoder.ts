@@ -9,6 +9,9 @@ type Post = (message: ToMedia, transfer?: Transferable[]) => void;
 
 /** A page may have no more elements than this at work. Cameras beyond it get JPEG. */
 const MAX_ELEMENTS = 16;
+/** How long a report that the browser skips pictures is valid, and how long it counts as slow after that; ms. */
+const SKIPPING_FOR = 3_000;
+const SLOW_FOR = 15_000;
 
 export interface MediaEvents {
   /** A picture is on the screen, in an element above the canvases. */
@@ -25,14 +28,16 @@ export class MediaElements implements VideoSupport {
   readonly maxDecoders = MAX_ELEMENTS;
   readonly #post: Post;
   readonly #allowed: () => void;
+  readonly #now: () => number;
   #questions = new Map<string, (isSupported: boolean) => void>();
   #decoders = new Map<number, MediaDecoder>();
   #lastPlayer = 0;
 
   /** `allowed` is called when the page may play video that it was not allowed to play before. */
-  constructor(post: Post, allowed: () => void) {
+  constructor(post: Post, allowed: () => void, now: () => number) {
     this.#post = post;
     this.#allowed = allowed;
+    this.#now = now;
   }
 
   isSupported({ codec }: Pick<VideoDecoderConfig, 'codec'>): Promise<boolean> {
@@ -44,7 +49,7 @@ export class MediaElements implements VideoSupport {
 
   open(camera: string, events: MediaEvents): MediaDecoder {
     const player = ++this.#lastPlayer;
-    const decoder = new MediaDecoder(player, this.#post, events);
+    const decoder = new MediaDecoder(player, this.#post, events, this.#now);
     this.#decoders.set(player, decoder);
     this.#post({ kind: 'start', player, camera });
     return decoder;
@@ -63,8 +68,6 @@ export class MediaElements implements VideoSupport {
 
 /** Plays the native video of one camera in an element. It starts at key frames. */
 export class MediaDecoder {
-  /** The browser skips pictures where it cannot keep up. */
-  readonly isSlow = false;
   readonly #player: number;
   readonly #post: Post;
   readonly #events: MediaEvents;
@@ -73,11 +76,24 @@ export class MediaDecoder {
   /** Units that the page has not taken yet. */
   #waiting = 0;
   #isClosed = false;
+  readonly #now: () => number;
+  #skippedAt = -Infinity;
 
-  constructor(player: number, post: Post, events: MediaEvents) {
+  constructor(player: number, post: Post, events: MediaEvents, now: () => number) {
     this.#player = player;
     this.#post = post;
     this.#events = events;
+    this.#now = now;
+  }
+
+  /** Whether the browser skips pictures, because it cannot decode all of them in time. */
+  get isSkipping(): boolean {
+    return this.#now() - this.#skippedAt < SKIPPING_FOR;
+  }
+
+  /** Whether it has lately done so. */
+  get isSlow(): boolean {
+    return this.#now() - this.#skippedAt < SLOW_FOR;
   }
 
   decode(frame: Frame): void {
@@ -101,6 +117,7 @@ export class MediaDecoder {
     if (this.#isClosed) return;
     if (message.kind === 'shown') this.#events.shown(message.captureTime, message.width, message.height);
     else if (message.kind === 'failed') this.#fail(message.failure, message.worked);
+    else if (message.kind === 'skipping') this.#skippedAt = this.#now();
     else if (this.#waiting > 0) {
       this.#waiting -= 1;
       this.#events.taken();

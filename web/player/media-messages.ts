@@ -36,6 +36,8 @@ export type FromMedia =
       readonly failure: MediaFailure;
       readonly worked: boolean;
     }
+  /** The browser has shown few of the last pictures. */
+  | { readonly kind: 'skipping'; readonly player: number }
   /** The last picture of a player that was stopped. Its element is removed soon. */
   | { readonly kind: 'still'; readonly player: number; readonly image: ImageBitmap | undefined }
   /** The person has used the page, so it may play video. */

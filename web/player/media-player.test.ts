@@ -16,13 +16,14 @@ let media: FakeMedia;
 let player: MediaPlayer;
 const taken = vi.fn();
 const shown = vi.fn();
+const skipping = vi.fn();
 const failed = vi.fn();
 
 beforeEach(() => {
   vi.clearAllMocks();
   platform = new FakePlatform();
   media = new FakeMedia();
-  player = new MediaPlayer(media, platform, { taken, shown, failed });
+  player = new MediaPlayer(media, platform, { taken, shown, skipping, failed });
 });
 
 const now = (): number => platform.time * 1000;
@@ -32,9 +33,10 @@ function unit(
   nals: readonly (readonly number[])[],
   codec = CODEC_H264,
   type = 'avc1.42c01e',
+  captureTime = now(),
 ): void {
   const payload = Uint8Array.from(nals.flatMap((nal) => [...START_CODE, ...nal]));
-  player.append({ codec, type, isKey, captureTime: now(), payload });
+  player.append({ codec, type, isKey, captureTime, payload });
 }
 
 const key = (sps = LARGE, type?: string): void =>
@@ -65,6 +67,18 @@ test('hands units to the browser one batch at a time, and each counts as taken w
   expect(media.buffer.appended).toHaveLength(2);
   media.buffer.finish();
   expect(taken).toHaveBeenCalledTimes(6);
+});
+
+test('a unit counts as taken although the next one is appended before the event for it', () => {
+  media.source.open();
+  key();
+  // Browsers report the end of an append only later.
+  media.buffer.updating = false;
+  delta();
+  media.buffer.finish();
+  media.buffer.finish();
+  expect(media.buffer.appended).toHaveLength(2);
+  expect(taken).toHaveBeenCalledTimes(2);
 });
 
 test('starts at the newest picture and plays', () => {
@@ -210,6 +224,51 @@ test('keeps more distance while pictures are skipped', () => {
   media.buffer.finish();
   expect(media.video.currentTime).toBeLessThan(edge + 2 * INTERVAL - 0.1);
   expect(media.video.currentTime).toBeGreaterThan(start);
+});
+
+describe('the device', () => {
+  /** Plays a unit every interval, and shows one picture of so many. */
+  function playOneOf(pictures: number, seconds: number): void {
+    const start = media.video.currentTime;
+    for (let index = 0; index < (seconds * 1000) / INTERVAL; index++) {
+      delta();
+      media.buffer.finish();
+      platform.advance(INTERVAL);
+      if (index % pictures === 0) media.video.show(start + (index * INTERVAL) / 1000);
+    }
+  }
+
+  beforeEach(() => {
+    media.source.open();
+    play(20);
+    platform.advance(2_000);
+  });
+
+  test('is too slow if the browser shows fewer than half of the pictures', () => {
+    playOneOf(3, 4);
+    expect(skipping.mock.calls.length).toBeGreaterThan(2);
+  });
+
+  test('is not too slow for pictures that come too late, or in less than their own time', () => {
+    const start = media.video.currentTime;
+    let captured = platform.time;
+    for (let burst = 0; burst < 6; burst++) {
+      platform.advance(20 * INTERVAL);
+      for (let index = 0; index < 20; index++) {
+        captured += INTERVAL;
+        unit(false, [[0x41, 0x9a]], CODEC_H264, 'avc1.42c01e', captured * 1000);
+        media.buffer.finish();
+      }
+      media.video.show(start + (burst * 20 * INTERVAL) / 1000);
+    }
+    expect(skipping).not.toHaveBeenCalled();
+  });
+
+  test('is not too slow if it skips a few', () => {
+    playOneOf(1, 2);
+    playOneOf(2, 2);
+    expect(skipping).not.toHaveBeenCalled();
+  });
 });
 
 describe('pictures that are not shown in the order in which they are decoded', () => {
@@ -369,7 +428,7 @@ test('without reports of pictures it asks for their number', () => {
     requestVideoFrameCallback: undefined,
     getVideoPlaybackQuality: () => quality,
   });
-  player = new MediaPlayer(media, platform, { taken, shown, failed });
+  player = new MediaPlayer(media, platform, { taken, shown, skipping, failed });
   media.source.open();
   key();
   media.buffer.finish();

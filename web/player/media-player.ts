@@ -13,6 +13,8 @@ export interface MediaPlayerEvents {
   taken(): void;
   /** A picture is on the screen. */
   shown(captureTime: number, width: number, height: number): void;
+  /** The browser has shown few of the last pictures, because it cannot decode them in time. */
+  skipping(): void;
   /** It cannot play on; `worked` is whether it has shown pictures. */
   failed(failure: MediaFailure, worked: boolean): void;
 }
@@ -38,6 +40,14 @@ const CALM = 10_000;
 /** How many units are compared with the pictures that were shown of them, and the part that must be. */
 const COMPARED = 16;
 const ENOUGH = 0.8;
+/** The browser is too slow for the pictures if it shows no more than this part of them. */
+const FEW = 0.5;
+/**
+ * That is known only of pictures that come in time: none so much later than after the one before it, in ms, and all of
+ * them not in less than this part of their own time.
+ */
+const MAX_PAUSE = 500;
+const EVEN = 0.7;
 /** The most units that wait for the others of their group. */
 const MAX_HELD = 16;
 /** After a jump, pictures that were jumped over are not compared; ms. */
@@ -72,6 +82,12 @@ export class MediaPlayer {
   #jumpedAt = 0;
   /** Units and shown pictures since they were last compared. */
   #compared = 0;
+  /** When the first and the last of these units came, and their capture times; ms. */
+  #comparedSince = 0;
+  #comparedAt = 0;
+  #capturedSince = 0;
+  #capturedAt = 0;
+  #isEven = true;
   /**
    * Whether a unit is appended only together with those that are shown before it. At the end of their buffer some
    * browsers show what they have, and skip pictures that come later and belong before that.
@@ -146,7 +162,7 @@ export class MediaPlayer {
     else this.#release();
     if (this.#unitsSincePicture === 0) this.#silentSince = this.#platform.now();
     this.#unitsSincePicture += 1;
-    this.#compare();
+    this.#compare(captureTime / 1000);
     this.#pump();
   }
 
@@ -190,7 +206,8 @@ export class MediaPlayer {
       const batch = end < 0 ? this.#queue : this.#queue.slice(0, end);
       buffer.appendBuffer(join(batch.map(({ bytes }) => bytes)));
       this.#queue = end < 0 ? [] : this.#queue.slice(end);
-      this.#appending = batch.filter(({ isTaken }) => !isTaken).length;
+      // Added, because the event for the batch before may not have come yet although the buffer is free again.
+      this.#appending += batch.filter(({ isTaken }) => !isTaken).length;
     } catch (error) {
       const isFull = error instanceof DOMException && error.name === 'QuotaExceededError';
       if (!isFull || !this.#buffer || !this.#trim(this.#buffer, 0)) this.#fail('error');
@@ -284,10 +301,22 @@ export class MediaPlayer {
     this.#targetChangedAt = now;
   }
 
-  #compare(): void {
+  #compare(captured: number): void {
+    const now = this.#platform.now();
+    const pause = now - this.#comparedAt - Math.max(0, captured - this.#capturedAt);
+    this.#isEven &&= pause < MAX_PAUSE;
+    this.#comparedAt = now;
+    this.#capturedAt = captured;
     this.#compared += 1;
-    const isSettled = this.#platform.now() - this.#jumpedAt > SETTLED;
+    const isSettled = now - this.#jumpedAt > SETTLED;
     if (isSettled && this.#compared < COMPARED) return;
+    const isEven = this.#isEven && now - this.#comparedSince > (captured - this.#capturedSince) * EVEN;
+    // Of reordered pictures, browsers may skip some without being slow.
+    const areFew = this.#shown < COMPARED * FEW && this.#worked && !this.#timeline.isReordered;
+    if (isSettled && isEven && areFew) this.#events.skipping();
+    this.#comparedSince = now;
+    this.#capturedSince = captured;
+    this.#isEven = true;
     if (isSettled && this.#shown < COMPARED * ENOUGH) {
       if (this.#timeline.isReordered) this.#isGrouped = true;
       else this.#keepFarther(TARGET_STEP);

@@ -90,6 +90,7 @@ export class MediaStage {
         }
         this.#send({ kind: 'shown', player: number, captureTime, width, height });
       },
+      skipping: () => this.#send({ kind: 'skipping', player: number }),
       failed: (failure, worked) => {
         if (failure === 'refused') this.#listen();
         this.#send({ kind: 'failed', player: number, failure, worked });

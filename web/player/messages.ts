@@ -3,6 +3,7 @@ import type { HubEvent, NativeCodec, StreamChoice } from '../client/events.ts';
 import type { Link } from '../client/connection.ts';
 import type { SoundUnit } from '../client/frame.ts';
 import type { Rect } from './grid.ts';
+import type { Bottleneck, Step } from './load-ladder.ts';
 import type { FromMedia, ToMedia } from './media-messages.ts';
 
 /** A camera's rectangle on a surface, in device pixels. */
@@ -10,12 +11,25 @@ export interface Placement extends Rect {
   readonly camera: string;
 }
 
+/** How much of a camera is asked for. `auto` is as much as the network and the device allow. */
+export type Quality = 'auto' | 'best' | 'sub' | 'keys';
+
 /** How a camera is watched. */
 export interface Watch {
   /** `auto` depends on the size of the picture on the screen. */
   readonly stream: StreamChoice | 'auto';
   /** Whether native video may be shown. Otherwise it is JPEG. */
   readonly native: boolean;
+  /** Whether the page shows MPEG-1 instead where the network is too slow for everything else. */
+  readonly mpeg1?: boolean;
+  /** `auto` if it is missing. */
+  readonly quality?: Quality;
+}
+
+/** What is shown of a camera instead of the stream that suits its picture, and what is too slow or has failed. */
+export interface Lowered {
+  readonly step: Step | 'software' | 'jpeg';
+  readonly cause: Bottleneck | 'decoder';
 }
 
 /** Why a camera is shown as JPEG instead of its native video. */
@@ -47,6 +61,8 @@ export type ToPainter =
   | { readonly kind: 'listen'; readonly camera: string | undefined }
   | { readonly kind: 'retry'; readonly cameras: readonly string[] }
   | { readonly kind: 'reconnectNow' }
+  /** The hub makes no MPEG-1 of the camera. */
+  | { readonly kind: 'noMpeg1'; readonly camera: string }
   | { readonly kind: 'read'; readonly request: number; readonly surface: number; readonly camera: string }
   | { readonly kind: 'media'; readonly message: FromMedia }
   | { readonly kind: 'close' };
@@ -70,6 +86,8 @@ export interface Picture {
   readonly codec: PictureCodec;
   /** Whether the video decoder has lately been too slow for the camera. */
   readonly isDecoderSlow?: boolean;
+  /** Whether the browser leaves out pictures now, because it decodes them too slowly. */
+  readonly isSkipping?: boolean;
   /** Why it is not native video; missing if it is, and for MPEG-1. */
   readonly notNative?: NotNative;
 }
@@ -91,6 +109,7 @@ export type FromPainter =
       readonly clockOffset: number;
       readonly roundTrip: number | undefined;
       readonly pictures: readonly Picture[];
+      readonly lowered: ReadonlyMap<string, Lowered>;
     }
   | { readonly kind: 'media'; readonly message: ToMedia }
   | { readonly kind: 'sound'; readonly unit: SoundUnit }

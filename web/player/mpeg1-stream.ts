@@ -11,6 +11,9 @@ import { Rate } from './rate.ts';
 /** A separate file, because most pages never need it. */
 const DECODER = new URL(/* @vite-ignore */ './jsmpeg.js', import.meta.url).href;
 
+/** A hub that makes MPEG-1 sends a picture within this time; ms. */
+const PATIENCE = 20_000;
+
 export interface Mpeg1Request {
   readonly camera: string;
   readonly stream: StreamChoice;
@@ -28,6 +31,7 @@ export class Mpeg1Stream {
   #socket: WebSocket | undefined;
   #held = false;
   #removed = false;
+  readonly #startedAt = Date.now();
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #times = new Mpeg1Times();
@@ -36,8 +40,15 @@ export class Mpeg1Stream {
     this.#address = address;
     this.camera = request.camera;
     this.stream = request.stream;
+    // What is below stays visible until there is a picture.
+    this.#canvas.hidden = true;
     request.parent.append(this.#canvas);
     void this.#loadDecoder();
+  }
+
+  /** Whether no picture has arrived in a time in which one should have. */
+  get isMissing(): boolean {
+    return (this.#video?.painted ?? 0) === 0 && Date.now() - this.#startedAt > PATIENCE;
   }
 
   /** The shown picture; `clockOffset` is µs to add to the local clock to get the hub's. */
@@ -118,6 +129,7 @@ export class Mpeg1Stream {
 
   #painted(): void {
     this.#failures = 0;
+    this.#canvas.hidden = false;
     const now = Date.now();
     this.#times.painted(now);
     this.#rate.add(now);

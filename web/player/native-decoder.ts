@@ -35,6 +35,8 @@ const SLOW_FOR = 15_000;
 const FIRST_TIMESTAMP = 60_000_000;
 
 export class NativeDecoder {
+  /** What it is too slow for waits, and is left out by the hub. */
+  readonly isSkipping = false;
   readonly #video: VideoPlatform;
   readonly #platform: Platform;
   readonly #accelerationNow: () => HardwareAcceleration;

@@ -2,6 +2,7 @@
 // have failed.
 import type { Camera, NativeCodec, StreamChoice, StreamInfo } from '../client/events.ts';
 import type { Platform } from '../client/connection.ts';
+import { DecoderLadder, type DecoderStep } from './decoder-ladder.ts';
 import type { MediaFailure } from './media-messages.ts';
 import type { NotNative } from './messages.ts';
 import type { NoVideo, VideoSupport } from './video-platform.ts';
@@ -13,19 +14,10 @@ const TYPICAL: readonly (readonly [NativeCodec, string])[] = [
 ];
 /** How long the answers of the browser are waited for before the first subscription; ms. */
 const FIRST_ANSWERS = 1_000;
-/** A decoder that worked may fail this often in this many ms, because a camera may send a damaged unit. */
-const MAX_ERRORS = 3;
-const ERROR_WINDOW = 60_000;
-/** How long a camera whose decoders failed gets JPEG; ms. */
-const RETRY_AFTER = 60_000;
 
-interface Failures {
-  /** Only software decoders are used, because others failed with this stream. */
-  software: boolean;
-  /** Why the camera gets JPEG: software decoders failed too. */
-  given: MediaFailure | undefined;
-  errors: number[];
-  cancelRetry: (() => void) | undefined;
+interface Failing {
+  readonly ladder: DecoderLadder;
+  cancelClimb: (() => void) | undefined;
 }
 
 export class NativePolicy {
@@ -33,10 +25,11 @@ export class NativePolicy {
   readonly #none: NoVideo | undefined;
   readonly #platform: Platform;
   readonly #changed: () => void;
-  #cameras = new Map<string, Pick<Camera, 'state' | 'streams'>>();
+  #cameras = new Map<string, Pick<Camera, 'state' | 'streams' | 'hasSubstream'>>();
   /** The browser's answers by type; undefined while it is being asked. */
   #answers = new Map<string, boolean | undefined>();
-  #failures = new Map<string, Failures>();
+  /** The cameras whose decoders have failed. */
+  #failing = new Map<string, Failing>();
   #waited = false;
 
   /** `changed` is called when the answers of this object may have changed. */
@@ -67,10 +60,16 @@ export class NativePolicy {
     return this.#cameras.get(camera)?.streams ?? [];
   }
 
+  hasSubstream(camera: string): boolean {
+    const known = this.#cameras.get(camera);
+    return known?.hasSubstream ?? this.streamsOf(camera).some(({ name }) => name === 'sub');
+  }
+
   /** Records the streams of a camera. Other streams, or a new connection to the camera, may suit the hardware again. */
-  setCamera({ id, state, streams }: Pick<Camera, 'id' | 'state' | 'streams'>): void {
+  setCamera(camera: Pick<Camera, 'id' | 'state' | 'streams' | 'hasSubstream'>): void {
+    const { id, state, streams } = camera;
     const before = this.#cameras.get(id);
-    this.#cameras.set(id, { state, streams });
+    this.#cameras.set(id, camera);
     for (const { type } of nativeOf(streams)) if (type !== undefined) this.#ask(type);
     const reconnected = state === 'live' && before?.state !== 'live';
     if (before && (reconnected || !isSame(before.streams, streams))) this.retryHardware(id);
@@ -78,19 +77,18 @@ export class NativePolicy {
 
   /** Allows hardware decoders again, because the camera plays another stream. */
   retryHardware(camera: string): void {
-    // A camera that gets JPEG is tried again only after a while, so that it does not fail again and again.
-    if (!this.#failures.get(camera)?.given) this.#failures.delete(camera);
+    // Further down, the camera is tried again only after a while, so that it does not fail again and again.
+    if (this.decoderStep(camera) === 'software') this.#recover(camera);
   }
 
   forget(camera: string): void {
     this.#cameras.delete(camera);
-    this.#failures.get(camera)?.cancelRetry?.();
-    this.#failures.delete(camera);
+    this.#recover(camera);
   }
 
   /** The codecs of native video to subscribe this stream of the camera with, best first; none if it must be JPEG. */
   codecsFor(camera: string, choice: StreamChoice): NativeCodec[] {
-    if (!this.#video || this.#failures.get(camera)?.given) return [];
+    if (!this.#video || this.decoderStep(camera) === 'jpeg') return [];
     const stream = this.#stream(camera, choice);
     if (stream && nativeOf([stream]).length === 0) return [];
     return TYPICAL.filter(([codec, typical]) => {
@@ -110,8 +108,8 @@ export class NativePolicy {
     const stream = this.#stream(camera, choice);
     if (stream && nativeOf([stream]).length === 0) return { cause: 'sends', codec: stream.codec };
     if (this.#none) return { cause: this.#none };
-    const failure = this.#failures.get(camera)?.given;
-    if (failure) return { cause: failure };
+    const failing = this.#failing.get(camera)?.ladder;
+    if (failing?.step === 'jpeg' && failing.cause) return { cause: failing.cause };
     for (const [codec, typical] of TYPICAL) {
       if (stream?.codec === codec && !this.#decodes(stream.type ?? typical, typical))
         return { cause: 'unsupported', codec, type: stream.type };
@@ -120,41 +118,51 @@ export class NativePolicy {
   }
 
   accelerationOf(camera: string): HardwareAcceleration {
-    return this.#failures.get(camera)?.software ? 'prefer-software' : 'no-preference';
+    return this.decoderStep(camera) === 'hardware' ? 'no-preference' : 'prefer-software';
   }
 
-  /** Records that a decoder failed: first software is tried, then the camera gets JPEG for a while. */
-  failed(camera: string, failure: MediaFailure, worked: boolean): void {
-    const now = this.#platform.now();
-    const failures = this.#failures.get(camera) ?? {
-      software: false,
-      given: undefined,
-      errors: [],
-      cancelRetry: undefined,
-    };
-    this.#failures.set(camera, failures);
-    if (failure === 'error' && worked) {
-      failures.errors = [...failures.errors.filter((at) => now - at < ERROR_WINDOW), now];
-      if (failures.errors.length < MAX_ERRORS) return;
-    }
-    failures.errors = [];
-    if (!failures.software && failure !== 'refused') {
-      failures.software = true;
-      return;
-    }
-    failures.given = failure;
-    failures.cancelRetry = this.#platform.after(RETRY_AFTER, () => {
-      this.#failures.delete(camera);
-      this.#changed();
-    });
+  decoderStep(camera: string): DecoderStep {
+    return this.#failing.get(camera)?.ladder.step ?? 'hardware';
+  }
+
+  /** Why a lower step than the first decodes the camera. */
+  decoderFailure(camera: string): MediaFailure | undefined {
+    return this.#failing.get(camera)?.ladder.cause;
+  }
+
+  /** Records that a decoder failed. `hasSub` is whether the camera has a smaller stream than the one that failed. */
+  failed(camera: string, failure: MediaFailure, worked: boolean, hasSub = false): void {
+    const failing = this.#failing.get(camera) ?? { ladder: new DecoderLadder(), cancelClimb: undefined };
+    this.#failing.set(camera, failing);
+    if (failing.ladder.failed(failure, worked, hasSub, this.#platform.now()))
+      this.#scheduleClimb(camera, failing);
   }
 
   /** Forgets the failures: the page is visible again or the connection is new. */
   reset(): void {
-    if (this.#failures.size === 0) return;
-    for (const { cancelRetry } of this.#failures.values()) cancelRetry?.();
-    this.#failures.clear();
+    if (this.#failing.size === 0) return;
+    for (const camera of [...this.#failing.keys()]) this.#recover(camera);
     this.#changed();
+  }
+
+  #scheduleClimb(camera: string, failing: Failing): void {
+    const { ladder } = failing;
+    failing.cancelClimb?.();
+    failing.cancelClimb = this.#platform.after(ladder.wait, () => {
+      // It has worked for as long at the top.
+      if (ladder.step === 'hardware') {
+        this.#recover(camera);
+        return;
+      }
+      ladder.climb(this.#platform.now());
+      this.#scheduleClimb(camera, failing);
+      this.#changed();
+    });
+  }
+
+  #recover(camera: string): void {
+    this.#failing.get(camera)?.cancelClimb?.();
+    this.#failing.delete(camera);
   }
 
   /** The stream that the hub sends for this choice, as far as known. A camera may have no substream. */

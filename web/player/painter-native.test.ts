@@ -283,8 +283,45 @@ describe('decoders that fail', () => {
     expect(rig.pictures()).toMatchObject([{ codec: 'jpeg', notNative: { cause: 'silent' } }]);
     rig.wait(60);
     expect(rig.subscriptions.at(-1)?.codecs).toEqual(['h264', 'h265', 'jpeg']);
-    rig.play(1, 5);
-    expect(accelerations().at(-1)).toBe('no-preference');
+    rig.video.paused = false;
+    rig.play(20, 5);
+    expect(accelerations().at(-1), 'the step above').toBe('prefer-software');
+    rig.wait(60);
+    rig.play(1, 6);
+    expect(rig.video.decoder.configs.at(-1)?.hardwareAcceleration).toBe('no-preference');
+  });
+
+  test('the substream is tried before JPEG, with software, and the main stream again later', () => {
+    rig.platform.socket.event({
+      type: 'camera',
+      camera: { id: 'a', state: 'live', streams: H264, hasSubstream: true },
+    });
+    rig.receive({ kind: 'watch', cameras: new Map([['a', { stream: 'main', native: true }]]) });
+    rig.video.paused = true;
+    const failNext = (group: number): void => {
+      rig.key(1, { group });
+      rig.video.decoder.fail();
+    };
+    failNext(1);
+    failNext(2);
+    expect(rig.subscriptions.at(-1)).toMatchObject({ stream: 'sub', codecs: ['h264', 'h265', 'jpeg'] });
+    expect(rig.lowered()).toEqual({ step: 'sub', cause: 'decoder' });
+    failNext(3);
+    expect(accelerations()).toEqual(['no-preference', 'prefer-software', 'prefer-software']);
+    expect(rig.subscriptions.at(-1)).toMatchObject({ stream: 'main', codecs: [] });
+    expect(rig.lowered()).toEqual({ step: 'jpeg', cause: 'decoder' });
+    rig.video.paused = false;
+    rig.wait(60);
+    expect(rig.subscriptions.at(-1)).toMatchObject({ stream: 'sub', codecs: ['h264', 'h265', 'jpeg'] });
+    rig.play(20, 4);
+    rig.wait(60);
+    expect(rig.subscriptions.at(-1)).toMatchObject({ stream: 'main' });
+    rig.play(20, 5);
+    expect(accelerations().at(-1)).toBe('prefer-software');
+    rig.wait(60);
+    rig.play(1, 6);
+    expect(rig.video.decoder.configs.at(-1)?.hardwareAcceleration).toBe('no-preference');
+    expect(rig.lowered()).toBeUndefined();
   });
 
   test('a decoder that is silent while units wait is replaced, although the hub sends no more', () => {

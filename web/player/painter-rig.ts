@@ -4,7 +4,7 @@ import type { StreamInfo } from '../client/events.ts';
 import type { SoundUnit } from '../client/frame.ts';
 import { FakePlatform } from '../client/testing.ts';
 import type { FromMedia, ToMedia } from './media-messages.ts';
-import type { FromPainter, Picture, ToPainter, Watch } from './messages.ts';
+import type { FromPainter, Lowered, Picture, ToPainter, Watch } from './messages.ts';
 import { Painter } from './painter.ts';
 import { FakeVideo, FakeVideoFrame, h264Delta, h264Key } from './testing.ts';
 import type { NoVideo } from './video-platform.ts';
@@ -24,12 +24,14 @@ interface UnitFields {
   readonly codec?: number;
   readonly payload?: number[];
   readonly captureTime?: number;
+  readonly receiptTime?: number;
 }
 
 interface SubscriptionReport {
   readonly cameras: readonly string[];
   readonly codecs: readonly string[];
   readonly stream: string;
+  readonly keyOnly?: boolean;
 }
 
 /** Waits for decoding and for the messages of this turn. */
@@ -161,7 +163,10 @@ export class PainterRig {
   get subscriptions(): SubscriptionReport[] {
     return this.platform.socket
       .commands('subscribe')
-      .map(({ cameras, codecs = [], stream = '' }) => ({ cameras, codecs, stream }));
+      .map(({ cameras, codecs = [], stream = '', keyOnly }) => ({
+        ...{ cameras, codecs, stream },
+        ...(keyOnly && { keyOnly }),
+      }));
   }
 
   /** The credit returned so far for camera `a`. */
@@ -172,6 +177,15 @@ export class PainterRig {
   pictures(): readonly Picture[] {
     this.platform.advance(250);
     return this.#posted.filter((message) => message.kind === 'pictures').at(-1)?.pictures ?? [];
+  }
+
+  /** What is shown of camera `a` instead of its full video. */
+  lowered(): Lowered | undefined {
+    this.platform.advance(250);
+    return this.#posted
+      .filter((message) => message.kind === 'pictures')
+      .at(-1)
+      ?.lowered.get('a');
   }
 
   #unit(fields: UnitFields): void {

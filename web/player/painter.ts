@@ -5,7 +5,10 @@ import { Connection, type Link, type Platform } from '../client/connection.ts';
 import type { Camera, HubEvent, StreamChoice, Subscription } from '../client/events.ts';
 import { CODEC_H264, CODEC_H265, type Frame } from '../client/frame.ts';
 import { coalesced } from '../client/coalesced.ts';
-import type { FromPainter, NotNative, Picture, PictureCodec, ToPainter, Watch } from './messages.ts';
+import type { Form } from './arrivals.ts';
+import { LoadControl } from './load-control.ts';
+import type { Step } from './load-ladder.ts';
+import type { FromPainter, Lowered, NotNative, Picture, PictureCodec, ToPainter, Watch } from './messages.ts';
 import { MediaElements, type MediaDecoder } from './media-decoder.ts';
 import type { MediaFailure, ToMedia } from './media-messages.ts';
 import { NativeDecoder } from './native-decoder.ts';
@@ -26,6 +29,8 @@ export interface Host {
 const REPORT_INTERVAL = 250;
 /** An older picture is not shown again while the newest one is being fetched; ms. */
 const MAX_RESUME_AGE = 5_000;
+/** How long MPEG-1 that the hub did not make is not asked for again; ms. */
+const NO_MPEG1 = 300_000;
 
 export class Painter {
   readonly #host: Host;
@@ -38,6 +43,13 @@ export class Painter {
   #slots = new Map<string, Slot>();
   #watched: ReadonlyMap<string, Watch> = new Map();
   #subscribed: ReadonlyMap<string, Subscription> = new Map();
+  /** The streams that suit the pictures. */
+  #suitable = new Map<string, StreamChoice>();
+  readonly #load: LoadControl;
+  /** The cameras that the page shows as MPEG-1, with the number of pictures that were painted before it stops. */
+  #mpeg1 = new Map<string, number>();
+  /** Until when the hub makes no MPEG-1 of a camera. */
+  #noMpeg1 = new Map<string, number>();
   #frozen = new Set<string>();
   /** The camera whose sound is wanted, and how its pictures were last subscribed. */
   #heard: string | undefined;
@@ -47,6 +59,12 @@ export class Painter {
   constructor(host: Host) {
     this.#host = host;
     this.#policy = new NativePolicy(host.video, host.platform, () => this.#subscribe());
+    this.#load = new LoadControl((camera) => {
+      const slot = this.#slots.get(camera);
+      // A media element takes all units, whether it plays them or not.
+      const wasSlow = !this.#media && (slot?.isDecoderSlow ?? false);
+      return { wasSlow, isSkipping: slot?.isDecoderSkipping ?? false };
+    });
     this.#slotHost = {
       platform: host.platform,
       isWanted: (camera) => this.#subscribed.has(camera),
@@ -93,6 +111,10 @@ export class Painter {
       case 'retry':
         this.#connection?.retry(message.cameras);
         break;
+      case 'noMpeg1':
+        this.#noMpeg1.set(message.camera, this.#host.platform.now() + NO_MPEG1);
+        this.#subscribe();
+        break;
       case 'reconnectNow':
         this.#policy.reset();
         this.#connection?.reconnectNow();
@@ -117,7 +139,11 @@ export class Painter {
     if (typeof video === 'string' && hasMedia) {
       const post = (message: ToMedia, transfer?: Transferable[]): void =>
         this.#host.post({ kind: 'media', message }, transfer);
-      this.#media = new MediaElements(post, () => this.#policy.reset());
+      this.#media = new MediaElements(
+        post,
+        () => this.#policy.reset(),
+        () => platform.now(),
+      );
       this.#policy = new NativePolicy(this.#media, platform, () => this.#subscribe());
     }
     this.#connection = new Connection(url, this.#host.platform, {
@@ -141,20 +167,31 @@ export class Painter {
   }
 
   #handleLink(link: Link): void {
-    if (link === 'open') this.#policy.reset();
+    if (link === 'open') {
+      this.#policy.reset();
+      this.#load.reset(this.#host.platform.now());
+    }
     this.#host.post({ kind: 'link', link });
   }
 
   #handleEvent(event: HubEvent): void {
     if (event.type === 'hello') this.#setStreams(event.cameras);
     else if (event.type === 'camera') this.#setStreams([event.camera]);
+    else if (event.type === 'stats') this.#handleStats(event);
     else if (event.type === 'gone') {
       this.#frozen.delete(event.id);
       this.#policy.forget(event.id);
+      this.#load.forget(event.id);
       this.#slots.get(event.id)?.discardPending();
       this.#clear(event.id);
     }
     if (event.type !== 'pong') this.#host.post({ kind: 'event', event });
+  }
+
+  #handleStats({ cameras, time }: Extract<HubEvent, { type: 'stats' }>): void {
+    const now = this.#host.platform.now();
+    const isClockKnown = this.#connection?.clock.roundTrip !== undefined;
+    this.#load.counted(cameras, isClockKnown ? now - this.#age(time) : now, now);
   }
 
   #setStreams(cameras: readonly Camera[]): void {
@@ -182,20 +219,40 @@ export class Painter {
     // Cameras would otherwise start as JPEG and then change.
     if (!this.#policy.ready) return;
     const subscribed = new Map<string, Subscription>();
+    const restarted = new Map<string, Form>();
+    const suitable = new Map<string, StreamChoice>();
     let decoders = 0;
     for (const [camera, watch] of this.#watched) {
       if (this.#frozen.has(camera)) continue;
       const native = watch.native && decoders < this.#maxDecoders;
-      const stream = this.#streamOf(camera, watch, native);
-      if (!stream) continue;
+      const best = this.#streamOf(camera, watch, native);
+      if (!best) continue;
+      suitable.set(camera, best);
+      const before = this.#suitable.get(camera);
+      if (before && before !== best) this.#policy.retryHardware(camera);
+      const steps = this.#stepsOf(camera, watch, best, native);
+      const step = this.#load.stepFor(camera, { steps, width: this.#surfaces.widthOf(camera) });
+      if (step === 'mpeg1') {
+        this.#slots.get(camera)?.discardPending();
+        continue;
+      }
+      const isReduced = step !== 'full' || this.#policy.decoderStep(camera) === 'sub';
+      const stream = isReduced && this.#policy.hasSubstream(camera) ? 'sub' : best;
       const codecs = native ? this.#policy.codecsFor(camera, stream) : [];
-      if (codecs.length > 0) decoders += 1;
+      const isNative = codecs.length > 0;
+      if (isNative) decoders += 1;
       else this.#slots.get(camera)?.stopVideo();
-      const before = this.#subscribed.get(camera)?.stream;
-      if (before && before !== stream) this.#policy.retryHardware(camera);
-      subscribed.set(camera, { stream, codecs });
+      const keyOnly = isNative && step === 'keys';
+      subscribed.set(camera, { stream, codecs, keyOnly });
+      const now = this.#subscribed.get(camera);
+      const isSame = now?.stream === stream && now.keyOnly === keyOnly && now.codecs.length > 0 === isNative;
+      if (isSame) continue;
+      restarted.set(camera, keyOnly ? 'keys' : isNative ? 'native' : 'jpeg');
+      this.#slots.get(camera)?.rate.reset();
     }
+    this.#suitable = suitable;
     this.#subscribed = subscribed;
+    this.#load.watch(suitable, subscribed, restarted, this.#host.platform.now());
     this.#connection?.setWanted(this.#withSound(subscribed));
   }
 
@@ -211,6 +268,24 @@ export class Painter {
     return new Map([...subscribed, [camera, subscription]]);
   }
 
+  /** The steps between which the network and the device decide. */
+  #stepsOf(camera: string, watch: Watch, best: StreamChoice, native: boolean): Step[] {
+    const hasKeys = native && this.#policy.codecsFor(camera, best).length > 0;
+    const { quality = 'auto' } = watch;
+    if (quality === 'best' || (quality === 'keys' && !hasKeys)) return ['full'];
+    if (quality !== 'auto') return [quality];
+    const isSmaller =
+      best === 'main' && this.#policy.hasSubstream(camera) && this.#policy.decoderStep(camera) !== 'sub';
+    const hasMpeg1 =
+      watch.mpeg1 === true && this.#host.platform.now() >= (this.#noMpeg1.get(camera) ?? -Infinity);
+    return [
+      'full',
+      ...(isSmaller ? (['sub'] as const) : []),
+      ...(hasKeys ? (['keys'] as const) : []),
+      ...(hasMpeg1 ? (['mpeg1'] as const) : []),
+    ];
+  }
+
   get #maxDecoders(): number {
     return this.#policy.video?.maxDecoders ?? 0;
   }
@@ -219,10 +294,11 @@ export class Painter {
    * The stream to subscribe, or `undefined` while the size of the picture decides and is not known. JPEG of an H.264 or
    * H.265 main stream costs the hub a second transcode, so that stream is played only if the browser decodes it.
    */
-  #streamOf(camera: string, { stream }: Watch, native: boolean): StreamChoice | undefined {
+  #streamOf(camera: string, { stream, quality }: Watch, native: boolean): StreamChoice | undefined {
+    if (quality === 'best') return 'main';
     if (stream !== 'auto') return stream;
     if (!native || !this.#policy.plays(camera, 'main')) return 'sub';
-    const before = this.#subscribed.get(camera)?.stream;
+    const before = this.#suitable.get(camera);
     const streams = this.#policy.streamsOf(camera);
     if (!this.#policy.plays(camera, 'sub')) {
       // Before the first viewer of the main stream, nothing is known of it.
@@ -238,6 +314,10 @@ export class Painter {
 
   #handleFrame(frame: Frame): void {
     const { camera } = frame;
+    const { clock } = this.#connection ?? {};
+    // Until the hub's clock is known, so is no delay.
+    if (clock?.roundTrip !== undefined)
+      this.#load.arrived(camera, this.#age(frame.receiptTime), this.#host.platform.now());
     let slot = this.#slots.get(camera);
     if (!slot) {
       slot = new Slot(camera, this.#slotHost);
@@ -259,7 +339,9 @@ export class Painter {
   }
 
   #handleFailure(camera: string, failure: MediaFailure, worked: boolean): void {
-    this.#policy.failed(camera, failure, worked);
+    const isMain = this.#subscribed.get(camera)?.stream === 'main';
+    const hasSub = isMain && this.#policy.hasSubstream(camera) && this.#policy.plays(camera, 'sub');
+    this.#policy.failed(camera, failure, worked, hasSub);
     this.#subscribe();
     if (this.#isNative(camera)) this.#connection?.restart(camera);
   }
@@ -310,6 +392,7 @@ export class Painter {
   #report(): void {
     this.#cancelReport = this.#host.platform.after(REPORT_INTERVAL, () => this.#report());
     const now = this.#host.platform.now();
+    if (this.#load.decide(now)) this.#subscribe();
     const pictures: Picture[] = [];
     for (const [camera, slot] of this.#slots) {
       if (!slot.shown) continue;
@@ -319,13 +402,14 @@ export class Painter {
         camera,
         painted: slot.painted,
         fps: slot.rate.fps(now),
-        interval: slot.rate.interval,
+        interval: Math.max(slot.rate.interval, this.#subscribed.get(camera)?.keyOnly ? slot.keyInterval : 0),
         captureTime: time,
         paintedAge: slot.paintedAge,
         width,
         height,
         codec,
         ...(slot.isDecoderSlow && { isDecoderSlow: true }),
+        ...(slot.isDecoderSkipping && { isSkipping: true }),
         ...(codec === 'jpeg' && { notNative: this.#notNative(camera) }),
       });
     }
@@ -335,7 +419,29 @@ export class Painter {
       clockOffset: clock?.microseconds ?? 0,
       roundTrip: clock?.roundTrip,
       pictures,
+      lowered: this.#lowered(),
     });
+  }
+
+  #lowered(): Map<string, Lowered> {
+    const all = new Map<string, Lowered>();
+    for (const [camera, { native }] of this.#watched) {
+      const load = this.#load.lowered(camera);
+      const painted = this.#slots.get(camera)?.painted ?? 0;
+      const before = this.#mpeg1.get(camera);
+      if (load?.step === 'mpeg1') this.#mpeg1.set(camera, painted);
+      // MPEG-1 goes on until there is a picture to replace it.
+      else if (before !== undefined && painted <= before) {
+        all.set(camera, { step: 'mpeg1', cause: load?.cause ?? 'network' });
+        continue;
+      } else this.#mpeg1.delete(camera);
+      const step = this.#policy.decoderStep(camera);
+      if (load) all.set(camera, load);
+      else if (native && step !== 'hardware' && this.#policy.decoderFailure(camera) !== 'refused')
+        all.set(camera, { step, cause: 'decoder' });
+    }
+    for (const camera of this.#mpeg1.keys()) if (!all.has(camera)) this.#mpeg1.delete(camera);
+    return all;
   }
 
   #notNative(camera: string): NotNative {

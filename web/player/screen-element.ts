@@ -27,6 +27,11 @@ export interface TileState {
   readonly codec: string;
   /** Why the picture is not the camera's own H.264 or H.265; empty if it is, and for MPEG-1. */
   readonly codecReason: string;
+  /**
+   * `full`, or what is shown instead: `sub`, `keys` (only key frames) or `mpeg1` where the network or the device is too
+   * slow; `software`, `sub` or `jpeg` where video decoders failed.
+   */
+  readonly step: string;
   /** `muted`, `on`, `waiting` for the person to use the page, `unavailable` in this browser; `none` without sound. */
   readonly sound: SoundState | 'none';
 }
@@ -85,6 +90,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
       frozen: this.engine.frozen.has(camera),
       codec,
       codecReason: pictureReason(picture),
+      step: this.engine.lowered.get(camera)?.step ?? 'full',
       sound: this.engine.sound.of(camera)?.state ?? 'none',
     };
   }

@@ -39,6 +39,9 @@ export class Slot {
   /** The age of the shown picture when it was painted. */
   paintedAge = 0;
   readonly rate = new Rate();
+  /** The time between the last two key frames of native video in ms; 0 while unknown. */
+  keyInterval = 0;
+  #keyTime = 0;
   readonly #camera: string;
   readonly #host: SlotHost;
   #waiting: Frame | undefined;
@@ -61,6 +64,11 @@ export class Slot {
   /** Whether the video decoder has lately been too slow for the camera. */
   get isDecoderSlow(): boolean {
     return this.#decoder?.isSlow ?? false;
+  }
+
+  /** Whether the video decoder leaves out pictures now, because it is too slow for them. */
+  get isDecoderSkipping(): boolean {
+    return this.#decoder?.isSkipping ?? false;
   }
 
   /** Takes a frame. `native` is whether the camera is subscribed with native video. */
@@ -112,7 +120,11 @@ export class Slot {
   }
 
   #decodeNative(frame: Frame): void {
-    if (frame.key) this.#decoder ??= this.#createDecoder();
+    if (frame.key) {
+      this.keyInterval = this.#keyTime === 0 ? 0 : Math.max(0, frame.receiptTime - this.#keyTime) / 1000;
+      this.#keyTime = frame.receiptTime;
+      this.#decoder ??= this.#createDecoder();
+    }
     if (!this.#decoder) {
       this.#finished();
       return;

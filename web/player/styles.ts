@@ -48,15 +48,17 @@ const TILE = `
   .format { pointer-events: auto; cursor: pointer; }
   .why { display: none; }
   .bar > .why { flex: 0 8 auto; overflow: hidden; text-overflow: ellipsis; }
+  .bar > .label { flex: 0 1 auto; overflow: hidden; text-overflow: ellipsis; }
   .age { text-align: end; min-inline-size: 4.2em; }
   .age:empty { min-inline-size: 0; }
   .age.stale { color: #fff; background: var(--bad-ground); border-radius: 3px; padding: 0 0.35em; font-weight: 600; }
-  .codec {
+  :is(.codec, .quality) {
     pointer-events: auto; z-index: 2; appearance: none; font: inherit; color: var(--ink-soft); background: none; cursor: pointer;
     border: 1px solid rgb(255 255 255 / 0.3); border-radius: 4px; padding: 0 0.4em; min-block-size: 24px;
   }
-  .codec:hover { color: var(--ink); border-color: var(--ink-soft); }
-  .codec:focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
+  .quality option { color: CanvasText; background: Canvas; }
+  :is(.codec, .quality):hover { color: var(--ink); border-color: var(--ink-soft); }
+  :is(.codec, .quality):focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
   .sounds { display: flex; align-items: center; gap: 0.4em; margin-block: -4px; pointer-events: auto; z-index: 2; }
   .sound {
     appearance: none; display: grid; place-items: center; inline-size: 26px; block-size: 24px; padding: 0; border: 0;
@@ -70,6 +72,7 @@ const TILE = `
   .volume { inline-size: 72px; block-size: 20px; margin: 0; accent-color: var(--ink-soft); cursor: pointer; }
   [data-tone='live'] .bar .icon { color: var(--live); }
   [data-tone='live'] .label { display: none; }
+  [data-tone='reduced'] .bar .icon { color: var(--warn); }
   [data-tone='stale'] .bar .icon, [data-tone='stale'] .label { color: var(--bad); }
   [data-tone='failed'] :is(.bar .icon, .label, .overlay > .icon) { color: var(--bad); }
   [data-tone='stalled'] :is(.bar .icon, .label, .overlay > .icon) { color: var(--warn); }
@@ -107,6 +110,7 @@ const TILE = `
   @container tile (max-width: 380px) { .format { display: none; } }
   @container tile (max-width: 460px) { .volume { display: none; } }
   @container tile (max-width: 320px) { .codec { display: none; } }
+  @container tile (max-width: 520px) { .quality { display: none; } }
   @container tile (max-width: 180px) { .sounds { display: none; } }
   @container tile (max-width: 150px) { .rate { display: none; } }
   @container tile (max-width: 240px) { .rate:has(~ .sounds:not([hidden])) { display: none; } }

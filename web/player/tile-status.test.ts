@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Camera, CameraState } from '../client/events.ts';
-import type { Picture } from './messages.ts';
+import type { Lowered, Picture } from './messages.ts';
 import { tileStatus, type Observed } from './tile-status.ts';
 
 const camera = (state: CameraState, reason?: string): Camera => ({
@@ -67,6 +67,26 @@ describe('tileStatus', () => {
     const slow = observed({ lagging: true, picture: { ...picture, isDecoderSlow: true } });
     expect(tileStatus(slow)).toMatchObject({ tone: 'stalled', label: 'Slow device', headline: '' });
     expect(tileStatus({ ...slow, lagging: false })).toMatchObject({ label: 'Live' });
+  });
+
+  test('a media element that leaves out pictures is a slow device', () => {
+    const skipping = observed({ picture: { ...picture, isDecoderSlow: true, isSkipping: true } });
+    expect(tileStatus(skipping)).toMatchObject({ tone: 'stalled', label: 'Slow device' });
+  });
+
+  test('what is shown instead of the full video is named, with the cause', () => {
+    const label = (step: Lowered['step'], cause: Lowered['cause'], part: Partial<Observed> = {}): string =>
+      tileStatus(observed({ lowered: { step, cause }, ...part })).label;
+    expect(label('sub', 'network')).toBe('Slow network: smaller picture');
+    expect(label('keys', 'network')).toBe('Slow network: key frames only');
+    expect(label('mpeg1', 'network')).toBe('Slow network: simpler video');
+    expect(label('keys', 'device')).toBe('Slow device: key frames only');
+    expect(label('sub', 'decoder')).toBe('Decoder failed: smaller picture');
+    expect(label('jpeg', 'decoder')).toBe('Decoder failed: fewer pictures');
+    expect(label('software', 'decoder'), 'no difference').toBe('Live');
+    expect(label('sub', 'network', { lagging: true })).toBe('Slow network: smaller picture');
+    expect(label('keys', 'network', { age: 4_000 })).toBe('Slow network: key frames only');
+    expect(tileStatus(observed({ lowered: { step: 'sub', cause: 'network' } })).tone).toBe('reduced');
   });
 
   test('an old picture of a viewer that is too slow is stale, with the cause', () => {

@@ -6,9 +6,10 @@ import { formatAge, formatRate, isStale } from './age.ts';
 import { codecName, formatSize, pictureReason } from './codec-text.ts';
 import type { FallbackMode } from './fallback.ts';
 import type { IconName } from './icons.ts';
-import type { Picture } from './messages.ts';
+import type { Lowered, Picture } from './messages.ts';
+import { loweredText } from './quality.ts';
 
-export type Tone = 'live' | 'stale' | 'waiting' | 'stalled' | 'failed' | 'frozen' | 'stopped';
+export type Tone = 'live' | 'reduced' | 'stale' | 'waiting' | 'stalled' | 'failed' | 'frozen' | 'stopped';
 
 export interface Observed {
   readonly camera: Camera | undefined;
@@ -20,6 +21,8 @@ export interface Observed {
   readonly stopped: boolean;
   /** Whether this viewer has lately been too slow for the camera's video. */
   readonly lagging: boolean;
+  /** What is shown instead of the stream that suits the picture. */
+  readonly lowered?: Lowered | undefined;
   readonly fallback: FallbackMode | undefined;
   /** Whether the fallback has loaded a picture. */
   readonly fallbackHasPicture: boolean;
@@ -28,7 +31,7 @@ export interface Observed {
 export interface TileStatus {
   readonly tone: Tone;
   readonly icon: IconName;
-  /** One or two words. */
+  /** A few words. */
   readonly label: string;
   /** The codec and the size of the picture. */
   readonly codec: string;
@@ -113,13 +116,17 @@ export function tileStatus(observed: Observed): TileStatus {
     if (observed.link === 'open' && state === 'idle') return waiting('Waiting', 'Waiting for pictures');
     return waiting('Starting');
   }
-  const slow = picture.isDecoderSlow ? 'Slow device' : 'Slow network';
+  const lowered = observed.lowered ? loweredText(observed.lowered) : '';
+  const slow = lowered || (picture.isDecoderSlow ? 'Slow device' : 'Slow network');
+  // What a media element leaves out, the hub does not notice.
+  const isSlow = observed.lagging || picture.isSkipping === true;
   if (stale) {
-    const label = observed.link !== 'open' ? 'No connection' : observed.lagging ? slow : 'Stale';
+    const label = observed.link !== 'open' ? 'No connection' : isSlow || lowered ? slow : 'Stale';
     return { ...base, tone: 'stale', icon: 'stale', label };
   }
   if (state === 'starting') return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting' };
-  if (observed.lagging) return { ...base, tone: 'stalled', icon: 'stalled', label: slow };
+  if (isSlow) return { ...base, tone: 'stalled', icon: 'stalled', label: slow };
+  if (lowered !== '') return { ...base, tone: 'reduced', icon: 'live', label: lowered };
   return { ...base, tone: 'live', icon: 'live', label: 'Live' };
 }
 

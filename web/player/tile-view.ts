@@ -1,6 +1,8 @@
 // The elements over a camera's picture: its name, state, age and buttons. The picture itself is on a canvas below,
 // except in the fallback and for MPEG-1, which add an element here.
 import { createIcon, setIcon } from './icons.ts';
+import type { Quality } from './messages.ts';
+import { parseQuality, QUALITIES } from './quality.ts';
 import { SoundButton, type SoundActions } from './sound-button.ts';
 import type { TileStatus } from './tile-status.ts';
 
@@ -9,6 +11,7 @@ export interface TileActions {
   retry(): void;
   /** Selects another codec. Without it there is no codec button. */
   codec?(): void;
+  quality(chosen: Quality): void;
   readonly sound: SoundActions;
 }
 
@@ -31,6 +34,7 @@ export class TileView {
   readonly #reason = span('reason');
   readonly #retry = document.createElement('button');
   readonly #badge = span('badge');
+  readonly #quality = document.createElement('select');
   readonly #codec = document.createElement('button');
   #hasCodecButton = false;
   #buttonLabel = '';
@@ -57,8 +61,11 @@ export class TileView {
     this.#overlay.append(this.#overlayIcon, this.#headline, this.#reason, this.#retry);
     const bar = div('bar');
     bar.append(this.#icon, this.#name, this.#label, this.#why, this.#format, this.#rate, this.#age);
+    for (const [quality, label] of QUALITIES) this.#quality.add(new Option(label, quality));
+    this.#quality.className = 'quality';
+    this.#quality.addEventListener('change', () => actions.quality(parseQuality(this.#quality.value)));
     this.sound = new SoundButton(actions.sound);
-    bar.append(this.sound.element);
+    bar.append(this.#quality, this.sound.element);
     this.#hasCodecButton = actions.codec !== undefined;
     if (actions.codec) {
       this.#codec.type = 'button';
@@ -80,6 +87,7 @@ export class TileView {
     this.#labelButtons(name, `${name}, ${status.label.toLowerCase()}`);
     setText(this.#name, name);
     setText(this.#label, status.label);
+    if (this.#label.title !== status.label) this.#label.title = status.label;
     this.#showFormat(status);
     setText(this.#rate, status.rate);
     setText(this.#age, status.age === '' ? '' : status.stale ? `${status.age} old` : status.age);
@@ -101,6 +109,10 @@ export class TileView {
     const reason = codecReason === '' ? '' : `${codec}, ${codecReason}`;
     setText(this.#why, reason);
     if (this.#format.title !== reason) this.#format.title = reason;
+  }
+
+  showQuality(quality: Quality): void {
+    if (this.#quality.value !== quality) this.#quality.value = quality;
   }
 
   /** Shows the codec and why it was chosen; `auto` if the tile chose it. */
@@ -125,6 +137,7 @@ export class TileView {
     this.#buttonLabel = label;
     this.button.setAttribute('aria-label', label);
     this.#retry.setAttribute('aria-label', `Retry ${name}`);
+    this.#quality.setAttribute('aria-label', `Picture of ${name}`);
   }
 }
 

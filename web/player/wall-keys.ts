@@ -24,23 +24,24 @@ interface KeyPress {
   readonly metaKey: boolean;
 }
 
-/** What has focus in a tile: the tile itself, another button, or a slider. */
-export type Focus = 'tile' | 'button' | 'slider';
+/** What has focus in a tile: the tile itself, another button, a slider, or a menu. */
+export type Focus = 'tile' | 'button' | 'slider' | 'menu';
 
 /** Returns what has focus if it is this element of a tile. */
 export function focusOf(active: Pick<Element, 'matches'> | null | undefined): Focus {
   if (active?.matches('input')) return 'slider';
+  if (active?.matches('select')) return 'menu';
   return active?.matches('button:not(.open)') ? 'button' : 'tile';
 }
 
 /**
  * Returns the action of a key, or `undefined` to leave it to the browser. On a tile's button, Space presses the
- * button. On a slider, all keys without a letter move it.
+ * button. On a slider, all keys without a letter move it; a menu uses all keys.
  */
 export function wallKey(event: KeyPress, solo: boolean, focus: Focus): WallKey | undefined {
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   if (event.key === 'Escape') return solo ? 'close' : undefined;
-  if (event.key === ' ' && focus !== 'tile') return undefined;
+  if (focus === 'menu' || (event.key === ' ' && focus !== 'tile')) return undefined;
   if (event.key.length > 1 && focus === 'slider') return undefined;
   return KEYS.get(event.key);
 }

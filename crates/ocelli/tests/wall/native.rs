@@ -262,6 +262,7 @@ async fn events_list_the_streams_with_their_type_and_size() {
     let hello = wall.event("hello").await;
     assert_eq!(hello["cameras"][0]["codecs"], json!(["jpeg"]));
     assert_eq!(hello["cameras"][0]["streams"], Value::Null);
+    assert_eq!(hello["cameras"][0]["hasSubstream"], true);
     let subscribe = |stream| json!({ "cmd": "subscribe", "cameras": ["cam"], "codecs": ["h264"], "stream": stream });
     wall.send_command(subscribe("sub")).await;
     show(&sub, Codec::H264, true, b"unit").await;

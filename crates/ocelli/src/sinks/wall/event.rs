@@ -70,6 +70,9 @@ fn describe(camera: &Camera) -> Value {
     if let Some(sound) = camera.sound() {
         described["sound"] = describe_sound(&sound);
     }
+    if camera.has_substream() {
+        described["hasSubstream"] = true.into();
+    }
     if let Some(reason) = status.state.reason() {
         described["reason"] = reason.into();
     }

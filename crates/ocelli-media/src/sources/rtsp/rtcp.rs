@@ -31,7 +31,7 @@ impl SenderReport {
             };
             let (seconds, fraction) = (i64::from(word(4)?), i64::from(word(8)?));
             return (seconds != 0).then_some(Self {
-                time: seconds * 1_000_000 + (fraction * 1_000_000 >> 32),
+                time: seconds * 1_000_000 + ((fraction * 1_000_000) >> 32),
                 stamp: word(12)?,
             });
         }

@@ -3,14 +3,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * Runs in the page: `soundReport()` returns the times of flashes and beeps, in ms within their second. The sound is read
- * from a copy of what goes to the loudspeaker, whose latency is added, and the picture from its pixels.
+ * Runs in the page: `soundReport()` returns the times of flashes and beeps in ms. The picture is read from the pixels of
+ * the canvas or the video, the sound from a copy of what goes to the loudspeaker. The latencies of the screen and of the
+ * loudspeaker are about the same, and not included.
  */
 const MEASURE = `
   const THRESHOLD = 0.1, PAUSE = 0.5;
   const start = Date.now() - performance.now();
   const now = () => start + performance.now();
-  const flashes = [], beeps = [], states = [];
+  const flashes = [], beeps = [];
   let context, analyser, lastBeep = -1, isWhite = true;
   const connect = AudioNode.prototype.connect;
   AudioNode.prototype.connect = function (to, ...more) {
@@ -35,7 +36,7 @@ const MEASURE = `
     const heard = time - (samples.length - at) / context.sampleRate;
     // The start of a beep that was in progress is not known.
     if (at > 0 && heard - lastBeep > PAUSE)
-      beeps.push(read - (time - heard) * 1000 + (context.baseLatency + (context.outputLatency || 0)) * 1000);
+      beeps.push(read - (time - heard) * 1000);
     lastBeep = time;
   };
   const look = async () => {

@@ -35,6 +35,9 @@ test('pictures whose delay grows are late, and those that catch up are not', () 
   expect(arrivals.isLate(now)).toBe(false);
   now = arrive(arrivals, [1_900, 1_900], now);
   expect(arrivals.isLate(now), 'it stays behind').toBe(true);
+  expect(arrivals.isVeryLate(now)).toBe(false);
+  now = arrive(arrivals, [3_200, 3_200], now);
+  expect(arrivals.isVeryLate(now)).toBe(true);
 });
 
 test('what a subscription starts with, what is left of the one before, and one that has ended, are not late', () => {
@@ -59,21 +62,29 @@ test('a key frame on its own may take longer', () => {
   expect(arrivals.isLate(later + 9_000), 'until the next one').toBe(true);
 });
 
-test('native video that lags or is overtaken is too slow', () => {
+test('native video that lags or is overtaken is too slow, the more so if most of it is left out', () => {
   const arrivals = started('native');
-  expect(arrivals.counted(counts(0, 0), START + 1_000)).toBe(false);
-  expect(arrivals.counted(counts(15, 1), START + 2_000)).toBe(false);
-  expect(arrivals.counted(counts(25, 8), START + 3_000)).toBe(true);
-  expect(arrivals.counted(counts(40, 8, true), START + 4_000)).toBe(true);
-  expect(arrivals.counted(counts(2, 0), START + 5_000), 'another subscription').toBe(false);
+  const report = (second: number, sent: number, dropped: number, lagging = false): string =>
+    arrivals.counted(counts(sent, dropped, lagging), START + second * 1_000);
+  expect(report(1, 0, 0)).toBe('none');
+  expect(report(2, 15, 1)).toBe('none');
+  expect(report(3, 25, 6)).toBe('some');
+  expect(report(4, 40, 6, true)).toBe('some');
+  expect(report(5, 2, 0), 'another subscription').toBe('none');
   arrivals.restart(START + 5_000);
-  expect(arrivals.counted(counts(5, 30, true), START + 5_500), 'the one before').toBe(false);
+  expect(report(5.5, 5, 30, true), 'the one before').toBe('none');
+  // A group of four seconds, of which one is sent.
+  expect(report(7, 0, 0)).toBe('none');
+  expect(report(8, 12, 0, true)).toBe('some');
+  expect(report(9, 12, 0, true)).toBe('some');
+  expect(report(10, 13, 46)).toBe('most');
+  expect(report(11, 25, 46, true)).toBe('most');
 });
 
 test('what key frames leave out is not lost', () => {
   const arrivals = started('keys');
   arrivals.counted(counts(0, 0), START + 1_000);
-  expect(arrivals.counted(counts(1, 29), START + 3_000)).toBe(false);
+  expect(arrivals.counted(counts(1, 29), START + 3_000)).toBe('none');
 });
 
 test('JPEG is too slow only if it is late and most of it is left out', () => {

@@ -16,6 +16,12 @@ const GRACE = 1_000;
 const FORGOTTEN: Readonly<Record<Form, number>> = { native: 5_000, keys: 15_000, jpeg: 5_000 };
 /** Native video of which this part was left out has been overtaken. */
 const LOST_PART = 0.1;
+/** Most of it was left out if this part was, in so many reports of the hub: a group may last for seconds. */
+const MOST = 0.5;
+const REPORTS = 4;
+
+/** How much of a camera's native video the hub leaves out. */
+export type Loss = 'none' | 'some' | 'most';
 
 interface Sample {
   readonly at: number;
@@ -29,6 +35,8 @@ export class Arrivals {
   #sample: Sample | undefined;
   #isRecovering = false;
   #counts: DeliveryCounts | undefined;
+  /** What was sent and left out between the last reports. */
+  #reports: { readonly sent: number; readonly dropped: number }[] = [];
   /** Whether most JPEGs were left out in the last second. */
   #isThinned = false;
 
@@ -38,6 +46,7 @@ export class Arrivals {
     this.#startedAt = now;
     this.#last = this.#sample = this.#counts = undefined;
     this.#isRecovering = this.#isThinned = false;
+    this.#reports = [];
   }
 
   /** Records a picture that arrived `delay` ms after the hub received it. */
@@ -52,9 +61,9 @@ export class Arrivals {
     this.#isRecovering = !sample || sample.delay - delay > (now - sample.at) * RECOVERY;
   }
 
-  /** Records what the hub had sent at `now`. Returns whether it left out pictures because this viewer is too slow. */
-  counted(counts: DeliveryCounts, now: number): boolean {
-    if (now - this.#startedAt < GRACE) return false;
+  /** Records what the hub had sent at `now`. Returns what it left out because this viewer is too slow. */
+  counted(counts: DeliveryCounts, now: number): Loss {
+    if (now - this.#startedAt < GRACE) return 'none';
     const before = this.#counts;
     this.#counts = counts;
     // A subscription that has changed counts from the start.
@@ -62,14 +71,24 @@ export class Arrivals {
     const dropped = before ? counts.dropped - before.dropped : 0;
     const isComparable = sent >= 0 && dropped >= 0;
     this.#isThinned = isComparable && dropped > sent;
-    if (this.#form !== 'native') return false;
-    return counts.lagging || (isComparable && dropped > (sent + dropped) * LOST_PART);
+    if (this.#form !== 'native') return 'none';
+    if (isComparable) this.#reports = [...this.#reports, { sent, dropped }].slice(-REPORTS);
+    const isLosing = counts.lagging || (isComparable && dropped > (sent + dropped) * LOST_PART);
+    if (!isLosing) return 'none';
+    const lost = this.#reports.reduce((sum, report) => sum + report.dropped, 0);
+    const all = this.#reports.reduce((sum, report) => sum + report.sent, lost);
+    return lost > all * MOST ? 'most' : 'some';
   }
 
   isLate(now: number): boolean {
     const delay = this.#delay(now);
     if (delay === undefined || delay < LATE[this.#form] || this.#isRecovering) return false;
     return this.#form !== 'jpeg' || this.#isThinned;
+  }
+
+  /** Whether pictures are so late that fewer of them, in time, are better. */
+  isVeryLate(now: number): boolean {
+    return this.isLate(now) && (this.#form !== 'native' || (this.#delay(now) ?? 0) >= LATE.keys);
   }
 
   isInTime(now: number): boolean {

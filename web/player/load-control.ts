@@ -72,21 +72,23 @@ export class LoadControl {
 
   /** Records what the hub had sent at `time`. */
   counted(all: ReadonlyMap<string, DeliveryCounts>, time: number, now: number): void {
-    for (const [camera, counts] of all)
-      if (this.#arrivals.get(camera)?.counted(counts, time)) this.#observe(camera, now);
+    for (const [camera, counts] of all) {
+      const loss = this.#arrivals.get(camera)?.counted(counts, time) ?? 'none';
+      if (loss !== 'none') this.#observe(camera, now, loss === 'most');
+    }
   }
 
   /** Returns whether the step of a camera has changed. */
   decide(now: number): boolean {
     for (const [camera, arrivals] of this.#arrivals) {
       if (arrivals.isInTime(now)) this.#ladder.confirm(camera, now);
-      if (arrivals.isLate(now)) this.#observe(camera, now);
-      else if (this.#decoderOf(camera).isSkipping) this.#ladder.observe(camera, 'device', now);
+      if (arrivals.isLate(now)) this.#observe(camera, now, arrivals.isVeryLate(now));
+      else if (this.#decoderOf(camera).isSkipping) this.#ladder.observe(camera, 'device', now, true);
     }
     return this.#ladder.decide(now);
   }
 
-  #observe(camera: string, now: number): void {
-    this.#ladder.observe(camera, this.#decoderOf(camera).wasSlow ? 'device' : 'network', now);
+  #observe(camera: string, now: number, isSevere: boolean): void {
+    this.#ladder.observe(camera, this.#decoderOf(camera).wasSlow ? 'device' : 'network', now, isSevere);
   }
 }

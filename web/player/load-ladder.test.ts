@@ -31,7 +31,7 @@ function wait(seconds: number, each: () => void = () => undefined): void {
   for (let tick = 0; tick < (seconds * 1000) / TICK; tick++) {
     now += TICK;
     for (const camera of cameras)
-      if (need() > capacity) ladder.observe(camera, 'network', now);
+      if (need() > capacity) ladder.observe(camera, 'network', now, true);
       else ladder.confirm(camera, now);
     ladder.decide(now);
     each();
@@ -145,6 +145,20 @@ describe('one camera', () => {
     expect(history(20)).toEqual([[15, 'full']]);
   });
 
+  test('shows a smaller picture if some pictures are lost, but key frames only if most are', () => {
+    watch('a');
+    for (let tick = 0; tick < 100; tick++) {
+      ladder.observe('a', 'network', (now += TICK), false);
+      ladder.decide(now);
+    }
+    expect(steps()).toEqual(['sub']);
+    for (let tick = 0; tick < 20; tick++) {
+      ladder.observe('a', 'network', (now += TICK), true);
+      ladder.decide(now);
+    }
+    expect(steps()).toEqual(['keys']);
+  });
+
   test('skips the steps that the camera does not have', () => {
     watch('a', ['full', 'keys']);
     capacity = 0;
@@ -184,7 +198,7 @@ describe('one camera', () => {
     const slow: Bottleneck = 'device';
     for (let tick = 0; tick < 20; tick++) {
       now += TICK;
-      ladder.observe('a', slow, now);
+      ladder.observe('a', slow, now, true);
       ladder.decide(now);
     }
     expect(ladder.lowered('a')).toEqual({ step: 'sub', cause: 'device' });

@@ -114,14 +114,18 @@ export class LoadLadder {
     return { step: current(rung), cause: rung.cause };
   }
 
-  /** Records that the pictures of a camera are late or lost. */
-  observe(camera: string, cause: Bottleneck, now: number): void {
+  /**
+   * Records that pictures of a camera are late or lost; `isSevere` is whether most of them are. Otherwise what is left is
+   * better than key frames.
+   */
+  observe(camera: string, cause: Bottleneck, now: number, isSevere: boolean): void {
     const rung = this.#rungs.get(camera);
     if (!rung?.isActive || now - rung.changedAt < SETTLE) return;
+    this.#postpone(now);
+    if (!isSevere && rung.steps[rung.steps.indexOf(current(rung)) + 1] !== 'sub') return;
     if (rung.troubleSince === undefined || now - rung.seenAt > HOLD) rung.troubleSince = now;
     rung.seenAt = now;
     rung.cause = cause;
-    this.#postpone(now);
   }
 
   /** Records that the pictures of a camera arrive in time. */

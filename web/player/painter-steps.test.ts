@@ -23,15 +23,17 @@ function watchAs(watch: Partial<Watch>): void {
 }
 
 let sent = 0;
+let dropped = 0;
 /** Seconds in which the hub reports how far this viewer is behind. */
 function pass(seconds: number, counts: Readonly<Record<string, unknown>> = {}): void {
   for (let second = 0; second < seconds; second++) {
     rig.platform.advance(1_000);
-    sent += 15;
+    sent += 5;
+    if (counts['lagging'] === true) dropped += 10;
     rig.platform.socket.event({
       type: 'stats',
       time: rig.platform.time * 1000,
-      cameras: { a: { sent, dropped: 0, viewers: 1, ...counts } },
+      cameras: { a: { sent, dropped, viewers: 1, ...counts } },
     });
   }
 }

@@ -103,11 +103,11 @@ async fn garbage_output_is_reported() {
 async fn a_flooding_program_is_throttled_without_affecting_others() {
     let program = pi(&["320", "240", "24", "frames=100", "flood", "end=exit"]);
     let flood = camera(&format!("{program}\n{RAW}"));
+    let started = Instant::now();
     let mut viewer = flood.watch();
     let other = Watched::new("pattern:?size=320x240&fps=20");
     let mut beside = other.watch();
     viewer.frame().await;
-    let started = Instant::now();
     for _ in 0..20 {
         beside.frame().await;
     }
@@ -115,7 +115,7 @@ async fn a_flooding_program_is_throttled_without_affecting_others() {
     // The camera announced 24 fps and may send twice that: of 100 pictures all but the first
     // few are delayed.
     let took = started.elapsed().as_secs_f64();
-    assert!(took > 1.4, "{took}");
+    assert!(took > 1.8, "{took}");
 }
 
 #[tokio::test]

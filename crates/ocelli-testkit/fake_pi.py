@@ -3,7 +3,8 @@
 The bottom twelfth of each picture has 32 blocks: bits 31 to 0, from left to right, of
 the ms since the epoch; white is 1, black is 0. Arguments: WIDTH HEIGHT FPS, then any
 of stride=N (pads rows to N bytes with white noise), frames=N (ends after N frames, as
-end= selects), end=exit|wedge|partial, flood (writes as fast as possible).
+end= selects), until=FILE (ends as soon as there is such a file), end=exit|wedge|partial,
+flood (writes as fast as possible).
 """
 
 import os
@@ -14,6 +15,7 @@ width, height, fps = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 options = dict(word.partition("=")[::2] for word in sys.argv[4:])
 stride = int(options.get("stride", width))
 frames = int(options.get("frames", 1 << 62))
+until = options.get("until", "")
 strip = height // 12
 noise = os.urandom(4096)
 
@@ -44,6 +46,8 @@ def write(data):
 
 begun = time.time()
 for number in range(frames):
+    if os.path.exists(until):
+        break
     write(frame(time.time()))
     if "flood" not in options:
         time.sleep(max(0.0, begun + (number + 1) / fps - time.time()))

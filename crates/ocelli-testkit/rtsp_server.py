@@ -51,12 +51,26 @@ def pipelines(arguments):
             f"! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 "
         )
 
+    def flashes(audio):
+        """A flash and a beep of 100 ms at the start of each second: see set_flash."""
+        return (
+            f"videotestsrc name=flash is-live=true pattern=solid-color "
+            f"! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 {h264}"
+            # This source sends its samples before their time, by the length of a buffer.
+            f"audiotestsrc is-live=true wave=ticks volume=0.5 freq=1000 sine-periods-per-tick=100 "
+            f"samplesperbuffer=160 {audio}name=pay1 "
+        )
+
     x264 = (
         f"! x264enc tune=zerolatency speed-preset=ultrafast bitrate={rate} threads=1 "
         f"key-int-max={keys} bframes=0 "
     )
     h264 = x264 + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 "
     tone = "audiotestsrc is-live=true volume=0.1 ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8 "
+    aac = (
+        "audiotestsrc is-live=true volume=0.1 freq=1000 ! audio/x-raw,rate=48000,channels=2 "
+        "! audioconvert ! avenc_aac ! aacparse ! rtpmp4gpay pt=97 "
+    )
     return {
         "/h264": picture() + h264,
         # The substream for tiles.
@@ -71,6 +85,10 @@ def pipelines(arguments):
         "/clock": "videotestsrc name=clock is-live=true pattern=solid-color "
         + f"! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 "
         + h264,
+        "/flash": flashes("! audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay pt=0 "),
+        "/flash-aac": flashes(
+            "! audio/x-raw,rate=48000,channels=2 ! audioconvert ! avenc_aac ! aacparse ! rtpmp4gpay pt=97 "
+        ),
         # Parameter sets only in the session description, as many cameras send them.
         "/oob": picture()
         + x264
@@ -94,6 +112,7 @@ def pipelines(arguments):
         + f"! videoscale ! capsfilter name=resize caps=video/x-raw,width={width},height={height} "
         + h264,
         "/av": picture() + h264 + tone + "name=pay1 ",
+        "/aac": picture() + h264 + aac + "name=pay1 ",
         "/audio": tone + "name=pay0 ",
     }
 
@@ -107,6 +126,15 @@ def set_clock(source):
     """
     shade = int(time.time() * 10) % 16 * 16 + 8
     source.set_property("foreground-color", 0xFF000000 | shade << 16 | shade << 8 | shade)
+    return Gst.PadProbeReturn.OK
+
+
+def set_flash(source, probe, fps):
+    """Makes the next picture of /flash white in the first 100 ms of each second, else black."""
+    time_of_next = probe.get_buffer().pts + Gst.SECOND // fps
+    # Half a picture early, because times are rounded.
+    is_flash = (time_of_next + Gst.SECOND // (2 * fps)) % Gst.SECOND < Gst.SECOND // 10
+    source.set_property("foreground-color", 0xFFFFFFFF if is_flash else 0xFF000000)
     return Gst.PadProbeReturn.OK
 
 
@@ -155,6 +183,10 @@ def configure(_factory, media, arguments):
     if clock:
         set_clock(clock)
         clock.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, lambda *_: set_clock(clock))
+    flash = element.get_by_name("flash")
+    if flash:
+        pad = flash.get_static_pad("src")
+        pad.add_probe(Gst.PadProbeType.BUFFER, lambda _, probe: set_flash(flash, probe, arguments.fps))
 
 
 class Viewers:

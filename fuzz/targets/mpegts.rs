@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ocelli_core::Codec;
-use ocelli_media::mpegts::{Demuxer, Event};
+use ocelli_media::mpegts::{Demuxer, Event, SoundKind};
 
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let (padding_ends, cut, bytes) = (input.0, usize::from(input.1) + 1, input.2);
@@ -15,9 +15,13 @@ fuzz_target!(|input: (bool, u8, &[u8])| {
     let mut total = 0;
     for event in &whole {
         match event {
-            Found::Stream(codec) => announced = *codec,
+            Found::Streams(video, _) => announced = *video,
             Found::Unit(_, unit) => {
                 assert!(announced.is_some() && !unit.is_empty());
+                total += unit.len();
+            }
+            Found::Sound(_, unit) => {
+                assert!(!unit.is_empty());
                 total += unit.len();
             }
         }
@@ -28,8 +32,9 @@ fuzz_target!(|input: (bool, u8, &[u8])| {
 /// An event with bytes of its own.
 #[derive(Debug, PartialEq)]
 enum Found {
-    Stream(Option<Codec>),
+    Streams(Option<Codec>, Option<SoundKind>),
     Unit(Option<i64>, Vec<u8>),
+    Sound(Option<i64>, Vec<u8>),
 }
 
 fn events(padding_ends: bool, pieces: &[&[u8]]) -> Vec<Found> {
@@ -39,7 +44,8 @@ fn events(padding_ends: bool, pieces: &[&[u8]]) -> Vec<Found> {
         demuxer.push(piece);
         while let Some(event) = demuxer.next_event() {
             events.push(match event {
-                Event::Stream(codec) => Found::Stream(codec),
+                Event::Streams { video, sound } => Found::Streams(video, sound),
+                Event::Sound { stamp, bytes } => Found::Sound(stamp, bytes.to_vec()),
                 Event::Unit { stamp, bytes } => Found::Unit(stamp, bytes.to_vec()),
             });
         }

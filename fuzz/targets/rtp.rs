@@ -1,4 +1,4 @@
-//! RTP packets of every codec: they give pictures or an error, and never panic.
+//! RTP packets of every codec: they give pictures, sound or an error, and never panic.
 //!
 //! The first byte selects the codec, the second is the length of its parameters, which
 //! follow. Then come the packets, each preceded by its length and a byte of flags: whether it has the
@@ -14,7 +14,8 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let (parameters, mut rest) = rest.split_at(usize::from(*length).min(rest.len()));
     let parameters = String::from_utf8_lossy(parameters);
-    let encoding = ["h264", "h265", "jpeg"][usize::from(codec % 3)];
+    let encodings = ["h264", "h265", "jpeg", "mpeg4-generic", "pcma"];
+    let encoding = encodings[usize::from(codec % 5)];
     let (mut packets, mut sequence, mut stamp) = (Vec::new(), 0u16, 0u32);
     while let [len, how, after @ ..] = rest {
         let len = usize::from(*len).min(after.len());

@@ -8,6 +8,7 @@ declare module 'svelte/elements' {
       'bind:this'?: CameraTile;
       camera: string;
       stream?: string;
+      sound?: string;
       hub?: string;
     };
     'series-plot': {
@@ -20,6 +21,7 @@ declare module 'svelte/elements' {
       hub?: string | undefined;
       token?: string | undefined;
       cameras?: string | undefined;
+      sound?: string | undefined;
       hidden?: boolean;
       'onwall-change'?: (event: Event) => void;
     };

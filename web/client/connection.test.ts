@@ -1,22 +1,25 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Connection, type Link } from './connection.ts';
-import type { HubEvent, StreamChoice } from './events.ts';
-import type { Frame } from './frame.ts';
+import type { HubEvent, StreamChoice, Subscription } from './events.ts';
+import type { Frame, SoundUnit } from './frame.ts';
 import { FakePlatform } from './testing.ts';
 
 let platform: FakePlatform;
 let connection: Connection;
 let frames: Frame[];
+let sounds: SoundUnit[];
 let events: HubEvent[];
 let links: Link[];
 
 beforeEach(() => {
   platform = new FakePlatform();
   frames = [];
+  sounds = [];
   events = [];
   links = [];
   connection = new Connection('ws://hub/ws/cameras', platform, {
     frame: (frame) => frames.push(frame),
+    sound: (unit) => sounds.push(unit),
     event: (event) => events.push(event),
     link: (link) => links.push(link),
   });
@@ -38,6 +41,65 @@ function becomeStable(): void {
     platform.socket.text('{"type":"stats","time":1,"cameras":{}}');
   }
 }
+
+describe('sound', () => {
+  const PICTURES: Subscription = { stream: 'sub', codecs: [] };
+  const unit = (camera: string): void =>
+    platform.socket.frame({ camera, kind: 4, codec: 18, flags: 0, payload: [0xd5] });
+
+  test('a camera is subscribed with its sound, and again without it', () => {
+    hello();
+    connection.setWanted(new Map([['a', { ...PICTURES, sound: true }]]));
+    connection.setWanted(new Map([['a', PICTURES]]));
+    expect(platform.socket.commands('subscribe')).toEqual([
+      { cmd: 'subscribe', cameras: ['a'], credit: 1, stream: 'sub', sound: true },
+      { cmd: 'subscribe', cameras: ['a'], credit: 1, stream: 'sub' },
+    ]);
+    expect(platform.socket.commands('unsubscribe')).toEqual([]);
+  });
+
+  test('the camera with sound is subscribed separately from the others', () => {
+    hello();
+    connection.setWanted(
+      new Map([
+        ['a', PICTURES],
+        ['b', { ...PICTURES, sound: true }],
+        ['c', PICTURES],
+      ]),
+    );
+    expect(platform.socket.commands('subscribe').map(({ cameras, sound }) => [cameras, sound])).toEqual([
+      [['a', 'c'], undefined],
+      [['b'], true],
+    ]);
+  });
+
+  test('units reach the listener while they are wanted, and cost no credit', async () => {
+    hello();
+    connection.setWanted(new Map([['a', { ...PICTURES, sound: true }]]));
+    unit('a');
+    unit('b');
+    await turn();
+    expect(sounds).toMatchObject([{ camera: 'a', codec: 18 }]);
+    expect(platform.socket.commands('credit')).toEqual([]);
+    connection.setWanted(new Map([['a', PICTURES]]));
+    unit('a');
+    expect(sounds).toHaveLength(1);
+    expect(frames).toEqual([]);
+  });
+
+  test('sound without pictures gives no credit, and pictures start again later', () => {
+    hello();
+    connection.setWanted(new Map([['a', { ...PICTURES, sound: true, pictures: false }]]));
+    expect(platform.socket.commands('subscribe')).toMatchObject([{ credit: 0, sound: true }]);
+    // One was in transit.
+    platform.socket.frame({ camera: 'a' });
+    expect(frames).toEqual([]);
+    connection.setWanted(new Map([['a', { ...PICTURES, sound: true }]]));
+    expect(platform.socket.commands('subscribe').at(-1)).toMatchObject({ credit: 1, sound: true });
+    platform.socket.frame({ camera: 'a' });
+    expect(frames).toHaveLength(1);
+  });
+});
 
 describe('opening', () => {
   test('requests version 2 of the protocol', () => {

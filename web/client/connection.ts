@@ -5,7 +5,7 @@ import { backoffDelay } from './backoff.ts';
 import { ClockOffset } from './clock-offset.ts';
 import { Credit } from './credit.ts';
 import { parseEvent, type Command, type HubEvent, type Subscription } from './events.ts';
-import { decodeFrame, isNative, type Frame } from './frame.ts';
+import { decodeFrame, decodeSound, isNative, type Frame, type SoundUnit } from './frame.ts';
 import { coalesced } from './coalesced.ts';
 
 /** The part of a WebSocket that is used. */
@@ -31,6 +31,8 @@ export type Link = 'connecting' | 'open' | 'reconnecting' | 'fallback';
 export interface Listener {
   /** A frame of a wanted camera. Its credit is held until `finished`. */
   frame(frame: Frame): void;
+  /** A unit of the sound of the camera that was subscribed with it. */
+  sound(unit: SoundUnit): void;
   event(event: HubEvent): void;
   link(link: Link): void;
 }
@@ -148,8 +150,10 @@ export class Connection {
     this.#lastMessageAt = this.#platform.now();
     if (data instanceof ArrayBuffer) {
       const frame = decodeFrame(data);
+      const sound = frame ? undefined : decodeSound(data);
       if (frame && this.#credit.arrived(frame.camera, this.#lastMessageAt, isNative(frame.codec)))
         this.#listener.frame(frame);
+      else if (sound && this.#wanted.get(sound.camera)?.sound) this.#listener.sound(sound);
     } else if (typeof data === 'string') {
       const event = parseEvent(data);
       if (event) this.#handle(event);
@@ -220,10 +224,15 @@ export class Connection {
     for (const { subscription, cameras } of added.values()) this.#subscribe(subscription, cameras);
   }
 
-  #subscribe({ stream, codecs, keyOnly }: Subscription, cameras: readonly string[]): void {
+  #subscribe(subscription: Subscription, cameras: readonly string[]): void {
+    const { stream, codecs, keyOnly, sound = false, pictures = true } = subscription;
     const native = codecs.length > 0;
-    let credit = 1;
-    for (const camera of cameras) credit = this.#credit.open(camera, native);
+    // Without credit the hub sends no pictures, and sound needs none.
+    let credit = 0;
+    for (const camera of cameras) {
+      if (pictures) credit = this.#credit.open(camera, native);
+      else this.#credit.close(camera);
+    }
     // Without `codecs` everything is JPEG.
     this.#send({
       cmd: 'subscribe',
@@ -232,6 +241,7 @@ export class Connection {
       stream,
       ...(native && { codecs: [...codecs, 'jpeg'] }),
       ...(keyOnly && { keyOnly }),
+      ...(sound && { sound }),
     });
   }
 
@@ -296,6 +306,12 @@ export class Connection {
 }
 
 /** A subscription's options in a form that can be compared. */
-function optionsOf({ stream, codecs, keyOnly = false }: Subscription): string {
-  return JSON.stringify({ stream, codecs, keyOnly });
+function optionsOf({
+  stream,
+  codecs,
+  keyOnly = false,
+  sound = false,
+  pictures = true,
+}: Subscription): string {
+  return JSON.stringify({ stream, codecs, keyOnly, sound, pictures });
 }

@@ -12,6 +12,7 @@ beforeEach(() => {
   const ignore = (): void => undefined;
   connection = new Connection('ws://hub/ws/cameras', platform, {
     frame: ignore,
+    sound: ignore,
     event: ignore,
     link: ignore,
   });

@@ -13,6 +13,25 @@ export interface Subscription {
   readonly codecs: readonly NativeCodec[];
   /** Whether only the key frames of native video are sent. */
   readonly keyOnly?: boolean;
+  /** Whether its sound is sent too. One camera at a time has it. */
+  readonly sound?: boolean;
+  /** False if only its sound is wanted. */
+  readonly pictures?: boolean;
+}
+
+/** The codecs of sound, by their names on the wall socket. The last two are G.711, A-law and µ-law. */
+export type SoundCodec = 'aac' | 'opus' | 'pcma' | 'pcmu';
+
+/** A camera's sound as the camera encodes it. */
+export interface SoundInfo {
+  readonly codec: SoundCodec;
+  /** The type string of WebCodecs, such as `mp4a.40.2`. */
+  readonly type: string;
+  /** In Hz. */
+  readonly rate: number;
+  readonly channels: number;
+  /** Of AAC, the AudioSpecificConfig (ISO/IEC 14496-3) in hexadecimal. */
+  readonly config?: string;
 }
 
 /** One of a camera's streams as the camera encodes it. What is not known yet is missing. */
@@ -38,6 +57,8 @@ export interface Camera {
   readonly hasSubstream?: boolean;
   readonly width?: number;
   readonly height?: number;
+  /** Missing if it has none, or none that is known yet. */
+  readonly sound?: SoundInfo;
 }
 
 export interface DeliveryCounts {
@@ -70,12 +91,18 @@ export type Command =
       readonly stream?: StreamChoice;
       readonly codecs?: readonly string[];
       readonly keyOnly?: boolean;
+      readonly sound?: boolean;
     }
   | { readonly cmd: 'unsubscribe'; readonly cameras: readonly string[] }
   | { readonly cmd: 'credit'; readonly add: Readonly<Record<string, number>> }
   | { readonly cmd: 'retry'; readonly cameras: readonly string[] }
   | { readonly cmd: 'ping'; readonly t: number };
 
+const SOUND_CODECS: ReadonlySet<string> = new Set<SoundCodec>(['aac', 'opus', 'pcma', 'pcmu']);
+/** What browsers can play; in Hz. */
+const MIN_SOUND_RATE = 8_000;
+const MAX_SOUND_RATE = 96_000;
+const MAX_CHANNELS = 8;
 const STATES: ReadonlySet<string> = new Set<CameraState>(['idle', 'starting', 'live', 'stalled', 'failed']);
 
 /** Parses a text message. Returns `undefined` for invalid messages and unknown events. */
@@ -130,6 +157,7 @@ export function parseCamera(value: unknown): Camera | undefined {
   const reason = asString(fields['reason']);
   const width = asNumber(fields['width']);
   const height = asNumber(fields['height']);
+  const sound = parseSound(fields['sound']);
   const codecs = Array.isArray(fields['codecs']) ? fields['codecs'] : [];
   return {
     id,
@@ -141,6 +169,7 @@ export function parseCamera(value: unknown): Camera | undefined {
     ...(fields['hasSubstream'] === true && { hasSubstream: true }),
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
+    ...(sound && { sound }),
   };
 }
 
@@ -168,6 +197,24 @@ function parseStreams(value: unknown): StreamInfo[] {
     };
   });
   return streams.filter((stream) => stream !== undefined);
+}
+
+/** Parses a description of sound. Returns `undefined` for codecs that no browser plays. */
+function parseSound(value: unknown): SoundInfo | undefined {
+  const fields = asObject(value);
+  const codec = asString(fields?.['codec']);
+  const rate = asNumber(fields?.['rate']) ?? 0;
+  const channels = asNumber(fields?.['channels']) ?? 1;
+  if (!SOUND_CODECS.has(codec) || rate < MIN_SOUND_RATE || rate > MAX_SOUND_RATE) return undefined;
+  if (!Number.isInteger(channels) || channels < 1 || channels > MAX_CHANNELS) return undefined;
+  const config = asString(fields?.['config']);
+  return {
+    codec: codec as SoundCodec,
+    type: asString(fields?.['type']),
+    rate,
+    channels,
+    ...(config !== '' && { config }),
+  };
 }
 
 function parseCounts(value: unknown): Map<string, DeliveryCounts> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decodeFrame } from './frame.ts';
+import { CODEC_AAC, decodeFrame, decodeSound } from './frame.ts';
 import { frameMessage } from './testing.ts';
 
 describe('decodeFrame', () => {
@@ -80,5 +80,45 @@ describe('decodeFrame', () => {
       const frame = decodeFrame(bytes.buffer);
       if (frame) expect(frame.payload.length).toBeGreaterThan(0);
     }
+  });
+});
+
+describe('decodeSound', () => {
+  test('reads every field', () => {
+    const message = frameMessage({
+      kind: 4,
+      camera: 'büro/tür',
+      codec: CODEC_AAC,
+      flags: 2,
+      group: 0,
+      sequence: 0x80000001,
+      captureTime: 1_700_000_000_123_456,
+      receiptTime: 1_700_000_000_223_457,
+      payload: [0x21, 0x10],
+    });
+    expect(decodeSound(message)).toEqual({
+      camera: 'büro/tür',
+      codec: CODEC_AAC,
+      discontinuity: true,
+      sequence: 0x80000001,
+      captureTime: 1_700_000_000_123_456,
+      receiptTime: 1_700_000_000_223_457,
+      payload: new Uint8Array([0x21, 0x10]),
+    });
+    expect(decodeSound(message)?.payload.buffer).toBe(message);
+    expect(decodeFrame(message)).toBeUndefined();
+  });
+
+  test('rejects other versions and kinds', () => {
+    expect(decodeSound(frameMessage({ kind: 4, version: 1 }))).toBeUndefined();
+    for (const kind of [0, 1, 2, 3, 5, 255]) expect(decodeSound(frameMessage({ kind }))).toBeUndefined();
+  });
+
+  test('rejects every truncated message without throwing', () => {
+    const message = frameMessage({ kind: 4, camera: 'door', payload: [1] });
+    for (let length = 0; length < message.byteLength; length++) {
+      expect(decodeSound(message.slice(0, length)), `${length} bytes`).toBeUndefined();
+    }
+    expect(decodeSound(message)).toBeDefined();
   });
 });

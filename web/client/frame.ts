@@ -2,9 +2,14 @@
 // throws: invalid messages decode to `undefined`.
 
 export const KIND_FRAME = 1;
+export const KIND_SOUND = 4;
 export const CODEC_JPEG = 1;
 export const CODEC_H264 = 2;
 export const CODEC_H265 = 3;
+export const CODEC_AAC = 16;
+export const CODEC_OPUS = 17;
+export const CODEC_ALAW = 18;
+export const CODEC_MULAW = 19;
 
 const VERSION = 2;
 const KEY_FLAG = 1;
@@ -25,6 +30,20 @@ export interface Frame {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
+/** One unit of encoded sound: a raw AAC access unit, an Opus packet, or samples of G.711. Times are as in a frame. */
+export interface SoundUnit {
+  readonly camera: string;
+  readonly codec: number;
+  /** Whether sound before this unit is missing. */
+  readonly discontinuity: boolean;
+  readonly sequence: number;
+  /** That of the first sample. */
+  readonly captureTime: number;
+  readonly receiptTime: number;
+  /** A view into the message, not a copy. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
 /** Whether a frame is one access unit of H.264 or H.265. */
 export function isNative(codec: number): boolean {
   return codec === CODEC_H264 || codec === CODEC_H265;
@@ -32,24 +51,34 @@ export function isNative(codec: number): boolean {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Decodes a binary message. Returns `undefined` for invalid messages and unknown kinds. */
+/** Decodes a picture. Returns `undefined` for invalid messages and other kinds. */
 export function decodeFrame(message: ArrayBuffer): Frame | undefined {
+  const fields = decodeMessage(message, KIND_FRAME);
+  if (!fields) return undefined;
+  const view = new DataView(message);
+  return { ...fields, key: (view.getUint8(3) & KEY_FLAG) !== 0, group: view.getUint32(4) };
+}
+
+/** Decodes a unit of sound. Returns `undefined` for invalid messages and other kinds. */
+export function decodeSound(message: ArrayBuffer): SoundUnit | undefined {
+  return decodeMessage(message, KIND_SOUND);
+}
+
+/** The fields that all kinds share. */
+function decodeMessage(message: ArrayBuffer, kind: number): SoundUnit | undefined {
   if (message.byteLength <= ID_LENGTH_OFFSET) return undefined;
   const view = new DataView(message);
-  if (view.getUint8(0) !== VERSION || view.getUint8(1) !== KIND_FRAME) return undefined;
+  if (view.getUint8(0) !== VERSION || view.getUint8(1) !== kind) return undefined;
   const idLength = view.getUint8(ID_LENGTH_OFFSET);
   const payloadOffset = ID_LENGTH_OFFSET + 1 + idLength;
-  // A frame with an empty payload is invalid too.
+  // An empty payload is invalid too.
   if (idLength === 0 || payloadOffset >= message.byteLength) return undefined;
   const camera = decodeId(new Uint8Array(message, ID_LENGTH_OFFSET + 1, idLength));
   if (camera === undefined) return undefined;
-  const flags = view.getUint8(3);
   return {
     camera,
     codec: view.getUint8(2),
-    key: (flags & KEY_FLAG) !== 0,
-    discontinuity: (flags & DISCONTINUITY_FLAG) !== 0,
-    group: view.getUint32(4),
+    discontinuity: (view.getUint8(3) & DISCONTINUITY_FLAG) !== 0,
     sequence: view.getUint32(8),
     captureTime: microseconds(view, 12),
     receiptTime: microseconds(view, 20),

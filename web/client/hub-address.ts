@@ -43,6 +43,11 @@ export class HubAddress {
     return this.#url('api/v1/cameras').href;
   }
 
+  /** The address of the hub, without the token. */
+  get hub(): string {
+    return this.#base.href;
+  }
+
   get host(): string {
     return this.#base.hostname;
   }

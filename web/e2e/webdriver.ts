@@ -17,6 +17,8 @@ export interface WebDriverBrowser {
   open(url: string): Promise<void>;
   /** Runs the body of an async function in the page, with `args` as its arguments. Returns its result. */
   run(body: string, ...args: unknown[]): Promise<unknown>;
+  /** Clicks at these coordinates of the window, as a person does. */
+  click(x: number, y: number): Promise<void>;
   /** A PNG. */
   screenshot(): Promise<Buffer>;
   close(): Promise<void>;
@@ -27,6 +29,21 @@ const asScript = (body: string): string =>
   `const done = arguments[arguments.length - 1];
   (async (...args) => {${body}})(...[...arguments].slice(0, -1))
     .then((value) => done({ value }), (error) => done({ error: String(error) }));`;
+
+/** The actions of a click (WebDriver, 17.4). */
+const clickAt = (x: number, y: number): object => ({
+  actions: [
+    {
+      type: 'pointer',
+      id: 'mouse',
+      actions: [
+        { type: 'pointerMove', duration: 0, x: Math.round(x), y: Math.round(y) },
+        { type: 'pointerDown', button: 0 },
+        { type: 'pointerUp', button: 0 },
+      ],
+    },
+  ],
+});
 
 /** Returns the value of such a script. */
 function valueOf(result: unknown): unknown {
@@ -93,6 +110,9 @@ export async function startFirefox(
       },
       run: async (body, ...args) =>
         valueOf(await ask('ExecuteAsyncScript', { script: asScript(body), args })),
+      click: async (x, y) => {
+        await command('PerformActions', clickAt(x, y));
+      },
       screenshot: async () => Buffer.from(String(await ask('TakeScreenshot', { full: false })), 'base64'),
       close,
     };
@@ -183,6 +203,9 @@ export async function startWebKit(): Promise<WebDriverBrowser> {
       },
       run: async (body, ...args) =>
         valueOf(await call('POST', `${base}/execute/async`, { script: asScript(body), args })),
+      click: async (x, y) => {
+        await call('POST', `${base}/actions`, clickAt(x, y));
+      },
       screenshot: async () => Buffer.from(String(await call('GET', `${base}/screenshot`)), 'base64'),
       close: async () => {
         // The browser is a process of its own.

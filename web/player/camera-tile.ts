@@ -1,6 +1,6 @@
 // <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub; without it the size of the
-// tile decides), hub, token, codec (native, jpeg or mpeg1; without it the tile chooses), and quality (best, sub or keys;
-// without it the network and the device decide).
+// tile decides), hub, token, codec (native, jpeg or mpeg1; without it the tile chooses), quality (best, sub or keys;
+// without it the network and the device decide), and sound (on or none; without it the tile has a button).
 import type { StreamChoice } from '../client/events.ts';
 import { roomOf } from '../client/hub-address.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
@@ -24,10 +24,13 @@ import { ScreenElement, type TileState } from './screen-element.ts';
 import { singleTileSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
 import { TileView } from './tile-view.ts';
-import { wallKey } from './wall-keys.ts';
+import { focusOf, wallKey } from './wall-keys.ts';
 
 export class CameraTile extends ScreenElement {
-  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'camera', 'stream', 'codec', 'quality'];
+  static readonly observedAttributes = [
+    ...HUB_ATTRIBUTES,
+    ...['camera', 'stream', 'codec', 'quality', 'sound'],
+  ];
 
   readonly #view: TileView;
   #surface: number | undefined;
@@ -39,6 +42,8 @@ export class CameraTile extends ScreenElement {
   #resolving: Engine | undefined;
   #fallback: FallbackPicture | undefined;
   readonly #mpeg1 = new Mpeg1Tile();
+  /** Whether the sound that the attribute asks for has been turned on. */
+  #hasBegunSound = false;
   readonly #resize = new ResizeObserver(() => this.#layout());
   readonly #intersection = new IntersectionObserver((entries) => {
     this.#visible = entries.at(-1)?.isIntersecting ?? false;
@@ -55,6 +60,7 @@ export class CameraTile extends ScreenElement {
         retry: () => this.retry(),
         codec: () => this.#switchCodec(),
         quality: (chosen) => this.setAttribute('quality', chosen),
+        sound: this.soundActions(() => this.camera),
       },
       'group',
     );
@@ -111,12 +117,16 @@ export class CameraTile extends ScreenElement {
     this.tick();
   }
 
+  /** Turns the camera's sound on or off. Browsers start it only when the person uses the page. */
+  setSound(on: boolean): void {
+    this.engine?.sound.choose(this.camera, on);
+  }
+
   /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
-    if (this.shadowRoot?.activeElement instanceof HTMLSelectElement) return false;
-    const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
-    const key = wallKey(event, false, onButton);
+    const key = wallKey(event, false, focusOf(this.shadowRoot?.activeElement));
     if (key === 'freeze') this.freeze(!(this.engine?.frozen.has(this.camera) ?? false));
+    else if (key === 'sound' && this.offersSound) this.engine?.sound.toggle(this.camera);
     else if (key === 'fullscreen') this.toggleFullscreen();
     else return false;
     event.preventDefault();
@@ -127,6 +137,7 @@ export class CameraTile extends ScreenElement {
     const engine = this.engine;
     if (!engine) return;
     if (engine.listed && !engine.cameras.has(this.camera)) void this.#resolve();
+    this.#beginSound(engine);
     this.#watch();
     this.tick();
     this.emit('tile-change');
@@ -134,6 +145,10 @@ export class CameraTile extends ScreenElement {
 
   parentOf(): HTMLElement {
     return this.#view.picture;
+  }
+
+  hears(camera: string): boolean {
+    return camera === this.camera && this.offersSound;
   }
 
   tick(): void {
@@ -161,6 +176,9 @@ export class CameraTile extends ScreenElement {
     });
     this.#view.update(camera?.name ?? id, status);
     this.#view.showQuality(parseQuality(this.getAttribute('quality')));
+    this.showSound(this.#view, id, camera?.name ?? id);
+    const mpeg1 = this.#mpeg1.picture(engine);
+    if (mpeg1) engine.sound.pictured(id, mpeg1.paintedAge);
     const setting = this.#setting;
     const reason = choiceReason(setting, this.#network, picture);
     this.#view.showCodec(codecLabel(this.codec, picture), reason, setting === 'auto');
@@ -168,7 +186,8 @@ export class CameraTile extends ScreenElement {
 
   protected attributeChanged(name: string): void {
     // The id may differ on another hub.
-    if (!['stream', 'codec', 'quality'].includes(name)) this.#resolved = undefined;
+    if (!['stream', 'codec', 'quality', 'sound'].includes(name)) this.#resolved = undefined;
+    if (name === 'sound' || name === 'camera') this.#hasBegunSound = false;
     this.#layout();
     this.changed();
   }
@@ -233,6 +252,13 @@ export class CameraTile extends ScreenElement {
     const request = active ? { camera, stream, parent, preferred: full, frozen } : undefined;
     this.#fallback = engine.fallback.show(this.#fallback, request);
     if (active) engine.fallback.assign();
+  }
+
+  #beginSound({ sound, cameras }: Engine): void {
+    if (this.#hasBegunSound || this.getAttribute('sound') !== 'on' || !cameras.get(this.camera)?.sound)
+      return;
+    this.#hasBegunSound = true;
+    sound.begin(this.camera);
   }
 
   #switchCodec(): void {

@@ -11,7 +11,7 @@ import { ScreenElement } from './screen-element.ts';
 import { wallSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
 import { TileView } from './tile-view.ts';
-import { nextCamera, wallKey } from './wall-keys.ts';
+import { focusOf, nextCamera, wallKey } from './wall-keys.ts';
 import { WallSurfaces, type PlacedTile } from './wall-surfaces.ts';
 
 interface Tile {
@@ -25,7 +25,7 @@ interface Tile {
 const NO_GRID: Grid = { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
 
 export class CameraWall extends ScreenElement {
-  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'cameras'];
+  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'cameras', 'sound'];
 
   readonly #viewport = document.createElement('div');
   readonly #content = document.createElement('div');
@@ -62,7 +62,8 @@ export class CameraWall extends ScreenElement {
     this.addEventListener('keydown', (event) => this.handleKey(event));
     // A button is clicked when Space is released, even if the keydown was handled.
     shadow.addEventListener('keyup', (event) => {
-      if ((event as KeyboardEvent).key === ' ' && this.#focused() !== undefined) event.preventDefault();
+      const isTile = focusOf(shadow.activeElement) === 'tile' && this.#focused() !== undefined;
+      if ((event as KeyboardEvent).key === ' ' && isTile) event.preventDefault();
     });
   }
 
@@ -134,6 +135,11 @@ export class CameraWall extends ScreenElement {
     this.engine?.retry(camera);
   }
 
+  /** Turns a camera's sound on or off. Browsers start it only when the person uses the page. */
+  setSound(camera: string, on: boolean): void {
+    this.engine?.sound.choose(camera, on);
+  }
+
   focusCamera(camera: string): void {
     this.#setCurrent(camera);
     this.#tiles.get(camera)?.view.button.focus();
@@ -153,10 +159,7 @@ export class CameraWall extends ScreenElement {
 
   /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
-    const isInMenu = this.shadowRoot?.activeElement instanceof HTMLSelectElement;
-    if (isInMenu && event.key !== 'Escape') return false;
-    const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
-    const key = wallKey(event, this.#solo !== undefined, onButton);
+    const key = wallKey(event, this.#solo !== undefined, focusOf(this.shadowRoot?.activeElement));
     if (!key) return false;
     const camera = this.#solo ?? this.#focused() ?? this.#current;
     switch (key) {
@@ -165,6 +168,9 @@ export class CameraWall extends ScreenElement {
         break;
       case 'freeze':
         if (camera !== undefined) this.freeze(camera, !(this.engine?.frozen.has(camera) ?? false));
+        break;
+      case 'sound':
+        if (camera !== undefined && this.offersSound) this.engine?.sound.toggle(camera);
         break;
       case 'fullscreen':
         if (camera !== undefined) this.open(camera);
@@ -194,7 +200,9 @@ export class CameraWall extends ScreenElement {
     this.#showRefusal();
     for (const { id, name } of this.cameras) {
       const tile = this.#tiles.get(id);
-      if (tile && !tile.visible) tile.view.rename(name);
+      if (!tile || tile.visible) continue;
+      tile.view.rename(name);
+      this.showSound(tile.view, id, name);
     }
     this.#scheduleLayout();
     // Not deferred to the layout: a hidden page has no animation frames, and its streams must stop.
@@ -205,6 +213,11 @@ export class CameraWall extends ScreenElement {
 
   parentOf(camera: string): HTMLElement | undefined {
     return this.#tiles.get(camera)?.view.picture;
+  }
+
+  hears(camera: string): boolean {
+    const isShown = this.#tiles.has(camera) && (this.#solo === undefined || this.#solo === camera);
+    return isShown && this.#running && this.offersSound;
   }
 
   tick(): void {
@@ -232,6 +245,9 @@ export class CameraWall extends ScreenElement {
       });
       tile.view.update(camera?.name ?? id, status);
       tile.view.showQuality(tile.quality);
+      this.showSound(tile.view, id, camera?.name ?? id);
+      const mpeg1 = tile.mpeg1.picture(engine);
+      if (mpeg1) engine.sound.pictured(id, mpeg1.paintedAge);
     }
   }
 
@@ -288,10 +304,11 @@ export class CameraWall extends ScreenElement {
         open: () => this.#toggle(id),
         retry: () => this.retry(id),
         quality: (chosen) => this.setQuality(id, chosen),
+        sound: this.soundActions(() => id),
       },
       'listitem',
     );
-    view.button.tabIndex = -1;
+    view.setTabStop(false);
     view.button.addEventListener('focus', () => this.#setCurrent(id));
     this.#content.append(view.element);
     const mpeg1 = new Mpeg1Tile();
@@ -319,10 +336,10 @@ export class CameraWall extends ScreenElement {
   /** Sets the one tile that the Tab key reaches. Arrow keys move from there. */
   #setCurrent(id: string | undefined): void {
     const before = this.#current === undefined ? undefined : this.#tiles.get(this.#current);
-    if (before) before.view.button.tabIndex = -1;
+    before?.view.setTabStop(false);
     this.#current = id;
     const after = id === undefined ? undefined : this.#tiles.get(id);
-    if (after) after.view.button.tabIndex = 0;
+    after?.view.setTabStop(true);
     if (this.link === 'fallback') this.#watch();
   }
 

@@ -9,6 +9,8 @@ import type { HubAddress } from '../client/hub-address.ts';
 import { browserMedia } from './media-browser.ts';
 import { MediaStage } from './media-stage.ts';
 import type { FromPainter, Lowered, Picture, Pixels, Placement, Quality, Watch } from './messages.ts';
+import { browserSound } from './sound-browser.ts';
+import { SoundControl } from './sound-control.ts';
 
 /** An element that shows cameras. */
 export interface Screen {
@@ -18,6 +20,8 @@ export interface Screen {
   tick(): void;
   /** The element to show a camera in, instead of the canvas. */
   parentOf(camera: string): HTMLElement | undefined;
+  /** Whether the element shows a camera whose sound may be heard, also while it is out of view. */
+  hears(camera: string): boolean;
 }
 
 const LIST_INTERVAL = 3_000;
@@ -27,6 +31,7 @@ const LAG_SHOWN = 5_000;
 export class Engine {
   readonly address: HubAddress;
   readonly fallback: FallbackPlan;
+  readonly sound: SoundControl;
   /** The cameras in the hub's order. Complete only if `listed` is true. */
   readonly cameras = new Map<string, Camera>();
   listed = false;
@@ -56,6 +61,14 @@ export class Engine {
   constructor(address: HubAddress) {
     this.address = address;
     this.fallback = new FallbackPlan(address);
+    this.sound = new SoundControl(browserSound, {
+      hub: address.hub,
+      cameraOf: (id) => this.cameras.get(id),
+      isHeard: (id) => !this.frozen.has(id) && [...this.#screens.keys()].some((screen) => screen.hears(id)),
+      now: () => Date.now() * 1000 + this.#clockOffset,
+      listen: (camera) => this.#backend.send({ kind: 'listen', camera }),
+      changed: () => this.#changed(),
+    });
     this.#backend = new Backend((message) => this.#receive(message));
     const media = browserMedia();
     this.#stage =
@@ -113,6 +126,7 @@ export class Engine {
     window.removeEventListener('online', this.#reconnectNow);
     clearInterval(this.#listTimer);
     this.fallback.clear();
+    this.sound.close();
     this.#stage?.close();
     this.#backend.close();
   }
@@ -188,6 +202,8 @@ export class Engine {
       case 'pictures':
         this.#clockOffset = message.clockOffset;
         this.roundTrip = message.roundTrip;
+        for (const { camera, painted, paintedAge } of message.pictures)
+          if (painted !== this.pictures.get(camera)?.painted) this.sound.pictured(camera, paintedAge);
         this.pictures.clear();
         for (const picture of message.pictures) this.pictures.set(picture.camera, picture);
         this.#setLowered(message.lowered);
@@ -199,6 +215,9 @@ export class Engine {
         break;
       case 'media':
         this.#stage?.receive(message.message);
+        break;
+      case 'sound':
+        this.sound.receive(message.unit);
         break;
       case 'ready':
       case 'unsupported':
@@ -311,6 +330,7 @@ export class Engine {
   });
 
   #sendWatch(): void {
+    this.sound.update();
     const cameras = new Map<string, Watch>();
     if (document.visibilityState !== 'hidden') {
       for (const watched of this.#screens.values()) {

@@ -1,6 +1,7 @@
 // The messages between the page and its painter, with or without a worker.
 import type { HubEvent, NativeCodec, StreamChoice } from '../client/events.ts';
 import type { Link } from '../client/connection.ts';
+import type { SoundUnit } from '../client/frame.ts';
 import type { Rect } from './grid.ts';
 import type { Bottleneck, Step } from './load-ladder.ts';
 import type { FromMedia, ToMedia } from './media-messages.ts';
@@ -56,6 +57,8 @@ export type ToPainter =
   | { readonly kind: 'remove'; readonly surface: number }
   | { readonly kind: 'watch'; readonly cameras: ReadonlyMap<string, Watch> }
   | { readonly kind: 'freeze'; readonly camera: string; readonly frozen: boolean }
+  /** Selects the camera whose sound is sent, whether it is watched or not. */
+  | { readonly kind: 'listen'; readonly camera: string | undefined }
   | { readonly kind: 'retry'; readonly cameras: readonly string[] }
   | { readonly kind: 'reconnectNow' }
   /** The hub makes no MPEG-1 of the camera. */
@@ -109,4 +112,5 @@ export type FromPainter =
       readonly lowered: ReadonlyMap<string, Lowered>;
     }
   | { readonly kind: 'media'; readonly message: ToMedia }
+  | { readonly kind: 'sound'; readonly unit: SoundUnit }
   | { readonly kind: 'pixels'; readonly request: number; readonly pixels: Pixels | undefined };

@@ -1,6 +1,7 @@
 // A painter with a fake hub, a fake video decoder and a fake screen, for tests.
 import { vi } from 'vitest';
 import type { StreamInfo } from '../client/events.ts';
+import type { SoundUnit } from '../client/frame.ts';
 import { FakePlatform } from '../client/testing.ts';
 import type { FromMedia, ToMedia } from './media-messages.ts';
 import type { FromPainter, Lowered, Picture, ToPainter, Watch } from './messages.ts';
@@ -88,6 +89,11 @@ export class PainterRig {
   /** The messages to the page's media elements so far. */
   get toMedia(): ToMedia[] {
     return this.#posted.filter((message) => message.kind === 'media').map(({ message }) => message);
+  }
+
+  /** The sound that was handed to the page so far. */
+  get sounds(): SoundUnit[] {
+    return this.#posted.filter((message) => message.kind === 'sound').map(({ unit }) => unit);
   }
 
   fromMedia(message: FromMedia): void {

@@ -51,6 +51,9 @@ export class Painter {
   /** Until when the hub makes no MPEG-1 of a camera. */
   #noMpeg1 = new Map<string, number>();
   #frozen = new Set<string>();
+  /** The camera whose sound is wanted, and how its pictures were last subscribed. */
+  #heard: string | undefined;
+  #heardAs: Subscription | undefined;
   #cancelReport: (() => void) | undefined;
 
   constructor(host: Host) {
@@ -100,6 +103,11 @@ export class Painter {
         this.#slots.get(message.camera)?.discardPending();
         this.#subscribe();
         break;
+      case 'listen':
+        this.#heard = message.camera;
+        this.#heardAs = undefined;
+        this.#subscribe();
+        break;
       case 'retry':
         this.#connection?.retry(message.cameras);
         break;
@@ -140,6 +148,7 @@ export class Painter {
     }
     this.#connection = new Connection(url, this.#host.platform, {
       frame: (frame: Frame) => this.#handleFrame(frame),
+      sound: (unit) => this.#host.post({ kind: 'sound', unit }, [unit.payload.buffer]),
       event: (event: HubEvent) => this.#handleEvent(event),
       link: (link: Link) => this.#handleLink(link),
     });
@@ -244,7 +253,19 @@ export class Painter {
     this.#suitable = suitable;
     this.#subscribed = subscribed;
     this.#load.watch(suitable, subscribed, restarted, this.#host.platform.now());
-    this.#connection?.setWanted(subscribed);
+    this.#connection?.setWanted(this.#withSound(subscribed));
+  }
+
+  /** Adds the sound of one camera, which may have no pictures here because the page is hidden. */
+  #withSound(subscribed: ReadonlyMap<string, Subscription>): ReadonlyMap<string, Subscription> {
+    const camera = this.#heard;
+    if (camera === undefined) return subscribed;
+    const watched = subscribed.get(camera);
+    // Without pictures the stream and its codecs stay the same, so that the hub opens no other stream for the sound.
+    this.#heardAs = watched ??
+      this.#heardAs ?? { stream: 'sub', codecs: this.#policy.codecsFor(camera, 'sub') };
+    const subscription = { ...this.#heardAs, sound: true, ...(!watched && { pictures: false }) };
+    return new Map([...subscribed, [camera, subscription]]);
   }
 
   /** The steps between which the network and the device decide. */

@@ -6,6 +6,9 @@ import type { Link } from '../client/connection.ts';
 import { pictureReason } from './codec-text.ts';
 import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
 import type { Picture, Pixels } from './messages.ts';
+import type { SoundActions } from './sound-button.ts';
+import type { SoundState } from './sound-control.ts';
+import type { TileView } from './tile-view.ts';
 
 export interface TileState {
   /** The number of pictures painted so far. */
@@ -29,6 +32,8 @@ export interface TileState {
    * slow; `software`, `sub` or `jpeg` where video decoders failed.
    */
   readonly step: string;
+  /** `muted`, `on`, `waiting` for the person to use the page, `unavailable` in this browser; `none` without sound. */
+  readonly sound: SoundState | 'none';
 }
 
 export abstract class ScreenElement extends HTMLElement implements Screen {
@@ -86,7 +91,27 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
       codec,
       codecReason: pictureReason(picture),
       step: this.engine.lowered.get(camera)?.step ?? 'full',
+      sound: this.engine.sound.of(camera)?.state ?? 'none',
     };
+  }
+
+  /** Whether the element offers the sound of its cameras. */
+  protected get offersSound(): boolean {
+    return this.getAttribute('sound') !== 'none';
+  }
+
+  protected soundActions(camera: () => string): SoundActions {
+    return {
+      toggle: () => this.engine?.sound.toggle(camera()),
+      setVolume: (volume) => {
+        if (this.engine) this.engine.sound.volume = volume;
+      },
+    };
+  }
+
+  protected showSound(view: TileView, camera: string, name: string): void {
+    const sound = this.engine?.sound;
+    if (sound) view.sound.show(name, this.offersSound ? sound.of(camera) : undefined, sound.volume);
   }
 
   /** The picture of a camera that is on this screen. */
@@ -99,6 +124,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   abstract changed(): void;
   abstract tick(): void;
   abstract parentOf(camera: string): HTMLElement | undefined;
+  abstract hears(camera: string): boolean;
   protected abstract attributeChanged(name: string): void;
   protected abstract attached(): void;
   protected abstract detached(): void;

@@ -59,6 +59,17 @@ const TILE = `
   .quality option { color: CanvasText; background: Canvas; }
   :is(.codec, .quality):hover { color: var(--ink); border-color: var(--ink-soft); }
   :is(.codec, .quality):focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
+  .sounds { display: flex; align-items: center; gap: 0.4em; margin-block: -4px; pointer-events: auto; z-index: 2; }
+  .sound {
+    appearance: none; display: grid; place-items: center; inline-size: 26px; block-size: 24px; padding: 0; border: 0;
+    border-radius: 4px; color: var(--ink-soft); background: none; cursor: pointer;
+  }
+  .sound:hover { color: var(--ink); background: rgb(255 255 255 / 0.14); }
+  .sound:focus-visible, .volume:focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
+  .sound[data-state='on'] { color: var(--live); }
+  .sound[data-state='waiting'] { color: var(--warn); }
+  .sound[aria-disabled='true'] { cursor: default; opacity: 0.7; }
+  .volume { inline-size: 72px; block-size: 20px; margin: 0; accent-color: var(--ink-soft); cursor: pointer; }
   [data-tone='live'] .bar .icon { color: var(--live); }
   [data-tone='live'] .label { display: none; }
   [data-tone='reduced'] .bar .icon { color: var(--warn); }
@@ -66,6 +77,7 @@ const TILE = `
   [data-tone='failed'] :is(.bar .icon, .label, .overlay > .icon) { color: var(--bad); }
   [data-tone='stalled'] :is(.bar .icon, .label, .overlay > .icon) { color: var(--warn); }
   [data-tone='frozen'] :is(.bar .icon, .label) { color: var(--cool); }
+  .tile .bar .sound .icon { inline-size: 16px; block-size: 16px; color: inherit; }
   .overlay {
     --bar: 26px; /* at least the height of the bar, which it must not overlap */
     display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 0.35em;
@@ -96,9 +108,12 @@ const TILE = `
   }
   @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } .overlay { --bar: 24px; } }
   @container tile (max-width: 380px) { .format { display: none; } }
+  @container tile (max-width: 460px) { .volume { display: none; } }
   @container tile (max-width: 320px) { .codec { display: none; } }
   @container tile (max-width: 520px) { .quality { display: none; } }
+  @container tile (max-width: 180px) { .sounds { display: none; } }
   @container tile (max-width: 150px) { .rate { display: none; } }
+  @container tile (max-width: 240px) { .rate:has(~ .sounds:not([hidden])) { display: none; } }
   @container tile (max-width: 200px) {
     .label { display: none; }
     .bar { font-size: 11px; padding: 0.2em 0.4em; }

@@ -3,6 +3,7 @@
 import { createIcon, setIcon } from './icons.ts';
 import type { Quality } from './messages.ts';
 import { parseQuality, QUALITIES } from './quality.ts';
+import { SoundButton, type SoundActions } from './sound-button.ts';
 import type { TileStatus } from './tile-status.ts';
 
 export interface TileActions {
@@ -11,6 +12,7 @@ export interface TileActions {
   /** Selects another codec. Without it there is no codec button. */
   codec?(): void;
   quality(chosen: Quality): void;
+  readonly sound: SoundActions;
 }
 
 export class TileView {
@@ -18,6 +20,7 @@ export class TileView {
   readonly picture = div('picture');
   /** The button that takes focus for the camera. */
   readonly button = document.createElement('button');
+  readonly sound: SoundButton;
   readonly #name = span('name');
   readonly #label = span('label');
   readonly #format = span('format');
@@ -61,7 +64,8 @@ export class TileView {
     for (const [quality, label] of QUALITIES) this.#quality.add(new Option(label, quality));
     this.#quality.className = 'quality';
     this.#quality.addEventListener('change', () => actions.quality(parseQuality(this.#quality.value)));
-    bar.append(this.#quality);
+    this.sound = new SoundButton(actions.sound);
+    bar.append(this.#quality, this.sound.element);
     this.#hasCodecButton = actions.codec !== undefined;
     if (actions.codec) {
       this.#codec.type = 'button';
@@ -70,6 +74,11 @@ export class TileView {
       bar.append(this.#codec);
     }
     this.element.append(this.picture, this.button, this.#overlay, bar, this.#badge);
+  }
+
+  /** Whether the Tab key reaches the tile. */
+  setTabStop(isStop: boolean): void {
+    this.button.tabIndex = this.sound.tabIndex = isStop ? 0 : -1;
   }
 
   update(name: string, status: TileStatus): void {

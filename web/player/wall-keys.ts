@@ -1,7 +1,7 @@
 // Maps keys to actions on a wall, and finds the next camera. It uses no DOM except the event.
 
 export type Direction = 'left' | 'right' | 'up' | 'down' | 'first' | 'last';
-export type WallKey = Direction | 'close' | 'freeze' | 'fullscreen';
+export type WallKey = Direction | 'close' | 'freeze' | 'fullscreen' | 'sound';
 
 const KEYS: ReadonlyMap<string, WallKey> = new Map([
   ['ArrowLeft', 'left'],
@@ -13,6 +13,8 @@ const KEYS: ReadonlyMap<string, WallKey> = new Map([
   [' ', 'freeze'],
   ['f', 'fullscreen'],
   ['F', 'fullscreen'],
+  ['m', 'sound'],
+  ['M', 'sound'],
 ]);
 
 interface KeyPress {
@@ -22,14 +24,25 @@ interface KeyPress {
   readonly metaKey: boolean;
 }
 
+/** What has focus in a tile: the tile itself, another button, a slider, or a menu. */
+export type Focus = 'tile' | 'button' | 'slider' | 'menu';
+
+/** Returns what has focus if it is this element of a tile. */
+export function focusOf(active: Pick<Element, 'matches'> | null | undefined): Focus {
+  if (active?.matches('input')) return 'slider';
+  if (active?.matches('select')) return 'menu';
+  return active?.matches('button:not(.open)') ? 'button' : 'tile';
+}
+
 /**
  * Returns the action of a key, or `undefined` to leave it to the browser. On a tile's button, Space presses the
- * button.
+ * button. On a slider, all keys without a letter move it; a menu uses all keys.
  */
-export function wallKey(event: KeyPress, solo: boolean, onButton: boolean): WallKey | undefined {
+export function wallKey(event: KeyPress, solo: boolean, focus: Focus): WallKey | undefined {
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   if (event.key === 'Escape') return solo ? 'close' : undefined;
-  if (event.key === ' ' && onButton) return undefined;
+  if (focus === 'menu' || (event.key === ' ' && focus !== 'tile')) return undefined;
+  if (event.key.length > 1 && focus === 'slider') return undefined;
   return KEYS.get(event.key);
 }
 

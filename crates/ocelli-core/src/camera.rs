@@ -7,8 +7,10 @@ use crate::frame::{Codec, Frame};
 use crate::name::CameraId;
 use crate::ready::{Ready, Token};
 use crate::session::Endpoint;
+use crate::sound::{Sound, SoundFormat, SoundSubscription};
 use crate::source::Failure;
 use crate::state::{LastFailure, State};
+use crate::streams::Streams;
 use crate::subscription::Follower;
 use crate::upstream::Upstream;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -45,6 +47,8 @@ pub struct CameraStatus {
     pub viewers: usize,
     /// Frames superseded before a viewer took them, summed over all viewers.
     pub dropped: u64,
+    /// Units of sound dropped before a viewer took them, summed over all viewers.
+    pub dropped_sound: u64,
     /// JPEG and MPEG-1 frames since the hub started.
     pub frames: u64,
     /// Payload bytes of these frames.
@@ -192,6 +196,46 @@ impl Camera {
                 })
             });
         listed.collect()
+    }
+
+    /// Returns the format of its sound, if it has sound: that of the main stream if that is
+    /// played, otherwise that of the substream.
+    pub fn sound(&self) -> Option<Arc<SoundFormat>> {
+        self.current_sound()?.format()
+    }
+
+    /// Whether it has sound whose format is not known yet, but will be in a moment.
+    pub fn expects_sound(&self) -> bool {
+        self.upstreams()
+            .any(|upstream| upstream.streams().sound.is_expected())
+    }
+
+    /// Subscribes to its sound, if it has any. Sound keeps no camera running. After a change of
+    /// the camera, see [`Self::is_current_sound`].
+    pub fn listen(&self, ready: Arc<Ready>, token: Token) -> Option<SoundSubscription> {
+        let sound = self.current_sound()?;
+        Some(SoundSubscription::new(sound.clone(), ready, token))
+    }
+
+    /// Whether [`Self::listen`] would subscribe to the same sound.
+    pub fn is_current_sound(&self, subscription: &SoundSubscription) -> bool {
+        self.current_sound()
+            .is_some_and(|sound| subscription.is_to(sound))
+    }
+
+    fn current_sound(&self) -> Option<&Arc<Sound>> {
+        let mut audible = self
+            .upstreams()
+            .map(|upstream| upstream.streams())
+            .filter(|streams| streams.sound.format().is_some());
+        let first = audible.next()?;
+        // A stream that is live takes precedence over one that has failed.
+        let live = |streams: &&Streams| streams.state() == State::Live;
+        let chosen = match live(&first) {
+            true => first,
+            false => audible.find(live).unwrap_or(first),
+        };
+        Some(&chosen.sound)
     }
 
     /// Follows only its JPEG stream.
@@ -350,6 +394,7 @@ impl Camera {
             },
             viewers: 0,
             dropped: 0,
+            dropped_sound: 0,
             frames: 0,
             bytes: 0,
             restarts: 0,
@@ -359,6 +404,7 @@ impl Camera {
             let native = streams.native.status();
             status.viewers += native.viewers;
             status.dropped += native.dropped;
+            status.dropped_sound += streams.sound.dropped();
             for slot in [streams.jpeg.slot.status(), streams.mpeg1.slot.status()] {
                 status.viewers += slot.viewers;
                 status.dropped += slot.dropped;

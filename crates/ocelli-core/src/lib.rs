@@ -22,6 +22,7 @@
 //! | `group` | a stream's newest group, and the memory of all groups |
 //! | [`slot`], `listener` | a group with the subscriptions to it |
 //! | [`ready`] | a viewer's ready queue: [`Ready`]; sending without waking the viewer: [`DirectWrite`] |
+//! | [`sound`] | a stream's sound, and the viewers that listen to it |
 //! | [`subscription`] | a viewer's subscription to slots: [`Subscription`], [`Follower`] |
 //! | [`source`] | traits for sources and renditions, and their failures |
 //! | [`session`] | open and ending sessions at cameras |
@@ -40,7 +41,8 @@
 //! # Invariants
 //!
 //! - A writer never waits for a viewer, and no viewer waits for another.
-//! - Nothing is queued: a slot holds one group; a viewer holds a cursor, not frames.
+//! - No frame is queued: a slot holds one group; a viewer holds a cursor, not frames. A viewer's
+//!   sound is queued for at most a second.
 //! - A frame's bytes are written once; every outgoing form is a slice of them.
 //! - Without viewers an upstream does not run, and a stopped upstream has no task.
 //!
@@ -69,6 +71,7 @@ mod password_turns;
 pub mod ready;
 pub mod session;
 mod slot;
+mod sound;
 mod source;
 mod state;
 mod streams;
@@ -93,6 +96,7 @@ pub use name::{CameraId, NameError};
 pub use ready::{DirectWrite, Offered, PartialWrite, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};
 pub use slot::{Published, Slot};
+pub use sound::{SoundCodec, SoundFormat, SoundSubscription, SoundUnit};
 pub use source::{Closed, Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};

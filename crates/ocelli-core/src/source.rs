@@ -5,8 +5,10 @@
 
 use crate::budget::{Budget, BudgetExceeded, PeerKind};
 use crate::capacity::Capacity;
+use crate::clock::Timestamp;
 use crate::demand::Derived;
 use crate::frame::Picture;
+use crate::sound::SoundFormat;
 use crate::state::State;
 use crate::streams::Streams;
 use crate::subscription::Follower;
@@ -192,6 +194,37 @@ impl Publisher {
         }
     }
 
+    /// Sets the format of the camera's sound; `None` if it has none. To be called before the first
+    /// picture of an attempt, if possible: viewers are told then.
+    pub fn set_sound(&self, format: Option<SoundFormat>) {
+        if self.derived.is_none() {
+            self.streams.set_sound(format);
+        }
+    }
+
+    /// Notes that the camera has sound whose format will be known with its first unit.
+    pub fn expect_sound(&self) {
+        if self.derived.is_none() {
+            self.streams.sound.expect();
+        }
+    }
+
+    /// Sends a unit of sound to the viewers that listen. `captured` is when its first sample was
+    /// recorded, on the clock of the pictures. Never waits. Sound is no sign of life: a camera
+    /// without pictures is stalled.
+    pub fn publish_sound(&self, captured: Timestamp, payload: &[u8]) {
+        if self.derived.is_none() {
+            self.streams.sound.publish(captured, payload);
+        }
+    }
+
+    /// Marks that sound is missing before the next unit.
+    pub fn interrupt_sound(&self) {
+        if self.derived.is_none() {
+            self.streams.sound.interrupt();
+        }
+    }
+
     /// Records that media data arrived although no picture could be published yet, for
     /// example before the first key frame. The attempt is not given up while data arrives,
     /// within limits; the camera is not live because of it.
@@ -252,7 +285,7 @@ impl Publisher {
 
     /// Returns the time of the hub's clock, for pictures that are stamped where they are
     /// made.
-    pub fn now(&self) -> crate::clock::Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.streams.common.clock.now()
     }
 }

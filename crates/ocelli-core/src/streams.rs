@@ -14,6 +14,7 @@ use crate::group::GroupMemory;
 use crate::liveness::{Bounds, Liveness, Verdict};
 use crate::log_limiter::{LogLimiter, LogLimiters, Times};
 use crate::slot::{Published, Slot};
+use crate::sound::{Sound, SoundFormat};
 use crate::state::{LastFailure, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub(crate) struct Streams {
     /// Published by the camera itself if it sends JPEG.
     pub jpeg: Derivation,
     pub mpeg1: Derivation,
+    pub sound: Arc<Sound>,
     pub demand: watch::Sender<Demand>,
     inner: Mutex<Inner>,
 }
@@ -66,6 +68,7 @@ impl Streams {
             native: slot(),
             jpeg: Derivation::new(slot(), common.clock.clone()),
             mpeg1: Derivation::new(slot(), common.clock.clone()),
+            sound: Arc::new(Sound::new(id.clone(), common.clock.clone())),
             id,
             common,
             demand: watch::Sender::new(Demand::default()),
@@ -159,6 +162,7 @@ impl Streams {
         self.jpeg.clear();
         self.mpeg1.clear();
         self.mpeg1.succeed();
+        self.sound.set_format(None);
         self.changed(inner);
     }
 
@@ -200,6 +204,7 @@ impl Streams {
         self.native.interrupt();
         self.jpeg.slot.interrupt();
         self.mpeg1.slot.interrupt();
+        self.sound.interrupt();
     }
 
     /// Sets the state. Returns whether that is a change. Its reason is also kept as the
@@ -273,6 +278,13 @@ impl Streams {
             if let Some(times) = times.flatten() {
                 tracing::info!(camera = %self.id, state = "live", "live{times}");
             }
+        }
+    }
+
+    /// Sets the format of the sound; `None` if there is none.
+    pub fn set_sound(&self, format: Option<SoundFormat>) {
+        if self.sound.set_format(format) {
+            self.changed(self.lock());
         }
     }
 

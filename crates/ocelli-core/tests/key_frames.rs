@@ -3,7 +3,7 @@
 
 use ocelli_core::{
     Camera, Codec, Failure, FailureKind, Follower, FrameBuffer, Hub, Picture, Publisher, Quality,
-    Rendition, Renditions, RunOnce, Source, State, Timestamp,
+    Rendition, Renditions, RunOnce, SoundCodec, SoundFormat, Source, State, Timestamp,
 };
 use std::future::pending;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ enum Attempt {
     },
     /// Sends data for this long, and never a key frame.
     NeverKey(Duration),
+    /// Sends only sound.
+    Sound,
 }
 
 struct Script {
@@ -86,6 +88,16 @@ async fn play(attempt: Attempt, publisher: Publisher) -> Result<(), Failure> {
             }
             Attempt::Plays { .. } if keys > 0 => publisher.publish(unit(false)),
             Attempt::NeverKey(talks) if passed >= talks => return pending().await,
+            Attempt::Sound => {
+                publisher.set_sound(Some(SoundFormat {
+                    codec: SoundCodec::PcmA,
+                    codec_string: "alaw".to_owned(),
+                    rate: 8000,
+                    channels: 1,
+                    config: Vec::new(),
+                }));
+                publisher.publish_sound(Timestamp::UNKNOWN, b"sound");
+            }
             _ => publisher.note_received(),
         }
         next += FRAME;
@@ -197,6 +209,15 @@ async fn a_camera_that_stops_sending_before_its_first_key_frame_is_ended_soon() 
     let mut stage = Stage::new(&[Attempt::NeverKey(seconds(5))]);
     stage.attempt().await;
     assert_eq!(stage.attempt().await, 15);
+    let last = stage.camera.status().last_failure.expect("the reason");
+    assert_eq!(last.reason, "connected, but no picture for 10 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_is_no_sign_of_life() {
+    let mut stage = Stage::new(&[Attempt::Sound]);
+    stage.attempt().await;
+    assert_eq!(stage.attempt().await, 10);
     let last = stage.camera.status().last_failure.expect("the reason");
     assert_eq!(last.reason, "connected, but no picture for 10 s");
 }

@@ -45,9 +45,11 @@ pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets"
 const NO_FILE: &str = "no such file";
 const NO_PERMISSION: &str = "no permission to read it";
 
-/// The failure reason for a certificate that is not signed by a trusted authority.
-pub const UNTRUSTED: &str =
-    "its certificate can't be verified; verify_tls = false accepts a self-signed one";
+/// The failure reason for a certificate that ffmpeg does not accept. It does not tell why.
+const UNVERIFIED: &str = "its certificate can't be verified: it has expired, or is not signed by \
+     an authority that this machine trusts; verify_tls = false accepts any certificate";
+const OTHER_NAME: &str = "its certificate can't be verified, because it is for another name; \
+     verify_tls = false accepts any certificate";
 
 /// Starts an ffmpeg with one input, whose arguments come first. It refuses to decode
 /// pictures larger than `limits`, and its memory limit allows for one of that size.
@@ -97,13 +99,35 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -
     arguments
 }
 
+/// What happens to the sound of a copied stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundTask {
+    /// It is passed on.
+    Copy,
+    /// It is transcoded to AAC. ffmpeg writes nothing before the first sound has arrived.
+    Aac,
+    /// It is left out.
+    Drop,
+}
+
 /// Returns the output arguments for the input's own stream in an MPEG transport stream on standard
 /// output. It is written at once, and the end of each picture can be told: by its length, or by
 /// the padding of its last packet.
-pub fn to_copy() -> Vec<String> {
-    let arguments = "-an -sn -dn -c:v copy -muxdelay 0 -muxpreload 0 -omit_video_pes_length 0 \
-                     -flush_packets 1 -f mpegts pipe:1";
-    arguments.split_whitespace().map(str::to_owned).collect()
+///
+/// Pictures wait for the sound of the same time, so that both are in order, but for at most 50 ms:
+/// some sound is late, or has stopped.
+pub fn to_copy(sound: SoundTask) -> Vec<String> {
+    let sound = match sound {
+        SoundTask::Copy => "-c:a copy -pes_payload_size 0 -max_interleave_delta 50000",
+        SoundTask::Aac => {
+            "-c:a aac -ac 2 -ar 48000 -b:a 96k -pes_payload_size 0 -max_interleave_delta 50000"
+        }
+        SoundTask::Drop => "-an",
+    };
+    let others = "-sn -dn -c:v copy -muxdelay 0 -muxpreload 0 -omit_video_pes_length 0 \
+                  -flush_packets 1 -f mpegts pipe:1";
+    let arguments = sound.split_whitespace().chain(others.split_whitespace());
+    arguments.map(str::to_owned).collect()
 }
 
 /// Returns the output arguments for MPEG-1 in AVI on standard output, for pictures that are
@@ -294,9 +318,9 @@ pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<
             NotFound,
             "404: no such stream at this address",
         ),
-        ("certificate failed verification", Unsupported, UNTRUSTED),
-        ("certificate verify failed", Unsupported, UNTRUSTED),
-        ("owner does not match hostname", Unsupported, UNTRUSTED),
+        ("certificate failed verification", Unsupported, UNVERIFIED),
+        ("certificate verify failed", Unsupported, UNVERIFIED),
+        ("owner does not match hostname", Unsupported, OTHER_NAME),
         ("Connection refused", Unreachable, "connection refused"),
         ("No route to host", Unreachable, "no route to host"),
         (

@@ -11,9 +11,10 @@
 //! | [`ffmpeg`] | command lines for the ffmpeg program, and parsing of its output |
 //! | [`supervise`] | child processes |
 //! | [`mp4`] | muxer for fragmented MP4 |
-//! | [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`], [`mpegts`] | format parsers that do not decode |
+//! | [`aac`], [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`], [`mpegts`], [`opus`] | format parsers that do not decode |
 //! | [`system`] | the calls that need `unsafe` |
 
+mod aac;
 pub mod annexb;
 #[cfg(fuzzing)]
 pub mod ffmpeg;
@@ -24,6 +25,7 @@ pub mod mp4;
 pub mod mpeg1;
 pub mod mpegts;
 pub mod options;
+mod opus;
 pub mod parameter_set;
 mod pipe;
 pub mod renditions;

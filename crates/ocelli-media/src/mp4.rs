@@ -7,9 +7,11 @@
 //! The parameter sets stay in the pictures, and the sample entry says so (`avc3`, `hev1`), so a
 //! camera can change its size without a new beginning. Another codec would need one.
 //!
-//! [`boxes`] takes any number of tracks; only video is filled in here.
+//! Sound in AAC is a second track on the same timeline. Where pictures have a jump, sound is left
+//! out until it belongs to pictures again.
 
 mod boxes;
+mod sound;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -17,7 +19,8 @@ mod video;
 
 use crate::annexb;
 use bytes::Bytes;
-use ocelli_core::{Codec, Frame};
+use ocelli_core::{Codec, Frame, SoundFormat, Timestamp};
+use sound::Sound;
 use timeline::{Placed, Timeline};
 
 /// The type of H.264's IDR slices.
@@ -29,6 +32,7 @@ const H265_LEADING: std::ops::RangeInclusive<u8> = 6..=9;
 pub struct Muxer {
     codec: Codec,
     timeline: Timeline,
+    sound: Option<Sound>,
     /// The number of the last fragment.
     fragment: u32,
     /// The sequence number of the last frame.
@@ -44,15 +48,22 @@ struct Joined {
 }
 
 impl Muxer {
-    /// Starts a stream with this key frame. Returns the beginning of the file; the frame itself is
-    /// not in it. Returns `None` for a frame without the parameter sets that a file must have.
-    pub fn start(frame: &Frame) -> Option<(Self, Bytes)> {
+    /// Starts a stream with this key frame, and with a sound track if the format is that of AAC.
+    /// Returns the beginning of the file; the frame itself is not in it. Returns `None` for a frame
+    /// without the parameter sets that a file must have.
+    pub fn start(frame: &Frame, sound: Option<&SoundFormat>) -> Option<(Self, Bytes)> {
         let payload = frame.payload();
         let description = video::describe(frame.codec, &payload).filter(|_| frame.key)?;
-        let header = boxes::header(&[description.track])?;
+        let (sound, track) = sound.and_then(Sound::new).unzip();
+        let tracks: Vec<_> = [Some(description.track), track]
+            .into_iter()
+            .flatten()
+            .collect();
+        let header = boxes::header(&tracks)?;
         let muxer = Self {
             codec: frame.codec,
             timeline: Timeline::new(description.reordered),
+            sound,
             fragment: 0,
             last: None,
             joined: None,
@@ -63,6 +74,22 @@ impl Muxer {
     /// Whether a frame of this codec can follow.
     pub fn continues_with(&self, codec: Codec) -> bool {
         self.codec == codec
+    }
+
+    /// Returns the next unit of sound, recorded at `captured`, as a fragment. Returns `None` for a
+    /// unit that has no place: in a stream without sound, in another format, or before or after a
+    /// jump of the pictures.
+    pub fn sound_fragment(
+        &mut self,
+        captured: Timestamp,
+        unit: &[u8],
+        format: &SoundFormat,
+    ) -> Option<Bytes> {
+        let sound = self.sound.as_mut();
+        let sound = sound.filter(|sound| sound.continues_with(format))?;
+        let sample = sound.place(self.timeline.time_of(captured.0)?)?;
+        self.fragment = self.fragment.wrapping_add(1);
+        boxes::fragment(self.fragment, sample, &unit)
     }
 
     /// Returns the next frame as a fragment. Returns `None` for a frame that no decoder could use,

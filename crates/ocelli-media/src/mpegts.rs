@@ -1,10 +1,14 @@
 //! Demultiplexer for MPEG transport streams (ISO/IEC 13818-1): the first H.264 or H.265 stream of
-//! the first program.
+//! the first program, and its sound.
 //!
 //! Only what a recording of one camera needs is parsed: tables of one section, and packets of
-//! the elementary stream with their presentation times. Anything else is skipped.
+//! the elementary streams with their presentation times. Anything else is skipped.
+
+mod table;
 
 use ocelli_core::Codec;
+pub use table::SoundKind;
+use table::{first_program, section, streams};
 
 /// Length of a packet, and its first byte.
 const PACKET: usize = 188;
@@ -19,16 +23,31 @@ const MAX_KEPT_CAPACITY: usize = 1 << 20;
 /// Bits of a presentation time, which then starts again at 0.
 const TIME_BITS: u32 = 33;
 
+/// The longest packet of sound that is accepted: what fits into its declared length.
+const MAX_SOUND: usize = 1 << 16;
+
 /// What a transport stream holds.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The stream is announced, with its codec; `None` if it has neither H.264 nor H.265.
-    Stream(Option<Codec>),
-    /// A packet of the elementary stream, which is one access unit.
+    /// The streams are announced.
+    Streams {
+        /// The codec of the video; `None` if it is neither H.264 nor H.265.
+        video: Option<Codec>,
+        /// The sound, if there is any.
+        sound: Option<SoundKind>,
+    },
+    /// A packet of the video, which is one access unit.
     Unit {
         /// Its presentation time in ticks of 90 kHz, if it has one.
         stamp: Option<i64>,
         /// The units in Annex B format.
+        bytes: &'a [u8],
+    },
+    /// A packet of the sound, in the form of its codec in transport streams.
+    Sound {
+        /// Presentation time of its first unit, on the clock of the video, if it has one.
+        stamp: Option<i64>,
+        /// The payload.
         bytes: &'a [u8],
     },
 }
@@ -36,29 +55,18 @@ pub enum Event<'a> {
 /// Splits a transport stream into access units.
 #[derive(Debug)]
 pub struct Demuxer {
-    /// Whether a padded packet is the last one of an access unit. Otherwise only the next access
-    /// unit, or a length, shows where one ends.
-    padding_ends: bool,
     bytes: Vec<u8>,
     /// Start of the bytes that were not parsed.
     start: usize,
     /// The packets with the table of streams.
     table: Option<u16>,
-    /// The packets with the stream, and its codec.
-    stream: Option<(u16, Codec)>,
-    announced: Option<Option<Codec>>,
-    /// The access unit that is being received, and its declared length.
-    unit: Vec<u8>,
-    declared: Option<usize>,
-    is_open: bool,
-    /// Whether it is whole, and is returned next.
-    is_due: bool,
-    stamp: Option<i64>,
-    /// The last time, to extend the next one.
-    last: Option<i64>,
-    /// The complete access unit.
-    complete: Vec<u8>,
-    complete_stamp: Option<i64>,
+    /// The packets with the video, and its codec.
+    video: Option<(u16, Codec)>,
+    /// The packets with the sound, and its kind.
+    sound: Option<(u16, SoundKind)>,
+    announced: Option<(Option<Codec>, Option<SoundKind>)>,
+    pictures: Elementary,
+    sounds: Elementary,
 }
 
 impl Demuxer {
@@ -66,20 +74,14 @@ impl Demuxer {
     /// ffmpeg writes them.
     pub fn new(padding_ends: bool) -> Self {
         Self {
-            padding_ends,
             bytes: Vec::new(),
             start: 0,
             table: None,
-            stream: None,
+            video: None,
+            sound: None,
             announced: None,
-            unit: Vec::new(),
-            declared: None,
-            is_open: false,
-            is_due: false,
-            stamp: None,
-            last: None,
-            complete: Vec::new(),
-            complete_stamp: None,
+            pictures: Elementary::new(padding_ends, MAX_ACCESS_UNIT),
+            sounds: Elementary::new(padding_ends, MAX_SOUND),
         }
     }
 
@@ -92,8 +94,11 @@ impl Demuxer {
 
     /// Returns the next event in the pushed bytes.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
-        if std::mem::take(&mut self.is_due) && self.finish().is_some() {
+        if self.pictures.is_due() {
             return Some(self.unit());
+        }
+        if self.sounds.is_due() {
+            return Some(self.sound());
         }
         loop {
             let rest = &self.bytes[self.start..];
@@ -104,8 +109,12 @@ impl Demuxer {
             let packet: [u8; PACKET] = packet.try_into().ok()?;
             self.start += PACKET;
             match self.take(&packet) {
-                Some(Found::Stream(codec)) => return Some(Event::Stream(codec)),
+                Some(Found::Streams) => {
+                    let (video, sound) = self.announced.unwrap_or_default();
+                    return Some(Event::Streams { video, sound });
+                }
                 Some(Found::Unit) => return Some(self.unit()),
+                Some(Found::Sound) => return Some(self.sound()),
                 None => {}
             }
         }
@@ -114,8 +123,16 @@ impl Demuxer {
     /// Returns the complete access unit.
     fn unit(&self) -> Event<'_> {
         Event::Unit {
-            stamp: self.complete_stamp,
-            bytes: &self.complete,
+            stamp: self.pictures.complete_stamp,
+            bytes: &self.pictures.complete,
+        }
+    }
+
+    /// Returns the complete packet of sound.
+    fn sound(&self) -> Event<'_> {
+        Event::Sound {
+            stamp: self.sounds.complete_stamp,
+            bytes: &self.sounds.complete,
         }
     }
 
@@ -138,25 +155,76 @@ impl Demuxer {
             return None;
         }
         if Some(number) == self.table {
-            let stream = video_stream(section(payload, begins, 2)?)?;
-            let codec = stream.map(|(_, codec)| codec);
-            self.stream = stream;
-            if self.announced == Some(codec) {
+            (self.video, self.sound) = streams(section(payload, begins, 2)?)?;
+            let video = self.video.map(|(_, codec)| codec);
+            let now = (video, self.sound.map(|(_, kind)| kind));
+            if self.announced == Some(now) {
                 return None;
             }
-            self.announced = Some(codec);
-            return Some(Found::Stream(codec));
-        }
-        if self.stream.is_none_or(|(stream, _)| stream != number) {
-            return None;
+            self.announced = Some(now);
+            return Some(Found::Streams);
         }
         let is_padded = has_adaptation && is_padding(&packet[4..4 + adaptation]);
-        self.take_payload(payload, begins, is_padded)
+        if self.video.is_some_and(|(stream, _)| stream == number) {
+            let found = self.pictures.take(payload, begins, is_padded, None);
+            return found.then_some(Found::Unit);
+        }
+        if self.sound.is_some_and(|(stream, _)| stream == number) {
+            let near = self.pictures.last;
+            let found = self.sounds.take(payload, begins, is_padded, near);
+            return found.then_some(Found::Sound);
+        }
+        None
+    }
+}
+
+/// The packets of one elementary stream.
+#[derive(Debug)]
+struct Elementary {
+    /// Whether a padded packet is the last one of an access unit. Otherwise only the next access
+    /// unit, or a length, shows where one ends.
+    padding_ends: bool,
+    /// The longest unit that is accepted.
+    max: usize,
+    /// The access unit that is being received, and its declared length.
+    unit: Vec<u8>,
+    declared: Option<usize>,
+    is_open: bool,
+    /// Whether it is whole, and is returned next.
+    is_due: bool,
+    stamp: Option<i64>,
+    /// The last time, to extend the next one.
+    last: Option<i64>,
+    /// The complete access unit.
+    complete: Vec<u8>,
+    complete_stamp: Option<i64>,
+}
+
+impl Elementary {
+    fn new(padding_ends: bool, max: usize) -> Self {
+        Self {
+            padding_ends,
+            max,
+            unit: Vec::new(),
+            declared: None,
+            is_open: false,
+            is_due: false,
+            stamp: None,
+            last: None,
+            complete: Vec::new(),
+            complete_stamp: None,
+        }
     }
 
-    /// Parses a part of the elementary stream.
-    fn take_payload(&mut self, payload: &[u8], begins: bool, is_padded: bool) -> Option<Found> {
-        let mut found = None;
+    /// Completes the unit that is due. Returns whether there is one.
+    fn is_due(&mut self) -> bool {
+        std::mem::take(&mut self.is_due) && self.finish()
+    }
+
+    /// Parses a part. Returns whether it completes a unit. `near` is a time of another stream, near
+    /// which the first time is.
+    fn take(&mut self, payload: &[u8], begins: bool, is_padded: bool, near: Option<i64>) -> bool {
+        let mut found = false;
         let mut payload = payload;
         if begins {
             found = self.finish();
@@ -166,13 +234,13 @@ impl Demuxer {
             payload = payload.get(header.len..).unwrap_or_default();
             self.is_open = true;
             self.declared = header.payload;
-            self.stamp = header.stamp.map(|stamp| self.extend(stamp));
+            self.stamp = header.stamp.map(|stamp| self.extend(stamp, near));
         }
         if !self.is_open {
             return found;
         }
         self.unit.extend_from_slice(payload);
-        if self.unit.len() > MAX_ACCESS_UNIT {
+        if self.unit.len() > self.max {
             // No valid stream has an access unit this long.
             self.clear();
         }
@@ -180,7 +248,7 @@ impl Demuxer {
             Some(len) => self.unit.len() >= len,
             None => self.padding_ends && is_padded,
         };
-        if is_whole && found.is_none() {
+        if is_whole && !found {
             return self.finish();
         }
         // The one before it is returned first.
@@ -188,16 +256,16 @@ impl Demuxer {
         found
     }
 
-    /// Completes the access unit.
-    fn finish(&mut self) -> Option<Found> {
+    /// Completes the access unit. Returns whether there is one.
+    fn finish(&mut self) -> bool {
         if !self.is_open || self.unit.is_empty() {
             self.clear();
-            return None;
+            return false;
         }
         std::mem::swap(&mut self.unit, &mut self.complete);
         self.complete_stamp = self.stamp;
         self.clear();
-        Some(Found::Unit)
+        true
     }
 
     fn clear(&mut self) {
@@ -209,11 +277,11 @@ impl Demuxer {
     }
 
     /// Extends a time across wraparounds.
-    fn extend(&mut self, stamp: u64) -> i64 {
+    fn extend(&mut self, stamp: u64, near: Option<i64>) -> i64 {
         let stamp = stamp.cast_signed();
         let whole = 1i64 << TIME_BITS;
-        let last = self.last.unwrap_or(stamp);
-        let step = (stamp - last).rem_euclid(whole);
+        let last = self.last.or(near).unwrap_or(stamp);
+        let step = stamp.saturating_sub(last).rem_euclid(whole);
         let step = if step >= whole / 2 {
             step - whole
         } else {
@@ -227,8 +295,9 @@ impl Demuxer {
 
 /// What a packet completes.
 enum Found {
-    Stream(Option<Codec>),
+    Streams,
     Unit,
+    Sound,
 }
 
 /// The header of a packet of the elementary stream.
@@ -281,51 +350,6 @@ fn is_padding(adaptation: &[u8]) -> bool {
             flags & 0x07 == 0 && rest.len() > clock + original_clock || rest.is_empty()
         }
     }
-}
-
-/// Returns the content of a section with this table id that begins in this packet.
-fn section(payload: &[u8], begins: bool, table: u8) -> Option<&[u8]> {
-    if !begins {
-        return None;
-    }
-    let (&skipped, rest) = payload.split_first()?;
-    let rest = rest.get(usize::from(skipped)..)?;
-    let ([id, high, low], rest) = rest.split_first_chunk::<3>()?;
-    let len = usize::from(u16::from_be_bytes([high & 0x0F, *low]));
-    // A longer section continues in the next packet. What is needed comes first.
-    let content = &rest[..len.min(rest.len())];
-    // Number, version and position in front; a checksum behind.
-    let end = if len <= rest.len() {
-        len.checked_sub(4)?
-    } else {
-        content.len()
-    };
-    (*id == table).then(|| content.get(5..end)).flatten()
-}
-
-/// Returns the packets with the table of streams of the first program.
-fn first_program(section: &[u8]) -> Option<u16> {
-    let mut programs = section.chunks_exact(4);
-    let program = programs.find(|program| program[..2] != [0, 0])?;
-    Some(u16::from_be_bytes([program[2] & 0x1F, program[3]]))
-}
-
-/// Returns the packets of the first H.264 or H.265 stream; `Some(None)` for a table without one.
-fn video_stream(section: &[u8]) -> Option<Option<(u16, Codec)>> {
-    let (head, rest) = section.split_first_chunk::<4>()?;
-    let skipped = usize::from(u16::from_be_bytes([head[2] & 0x0F, head[3]]));
-    let mut rest = rest.get(skipped..)?;
-    while let Some(([kind, a, b, c, d], after)) = rest.split_first_chunk::<5>() {
-        let number = u16::from_be_bytes([a & 0x1F, *b]);
-        match kind {
-            0x1B => return Some(Some((number, Codec::H264))),
-            0x24 => return Some(Some((number, Codec::H265))),
-            _ => {}
-        }
-        let skipped = usize::from(u16::from_be_bytes([c & 0x0F, *d]));
-        rest = after.get(skipped..).unwrap_or_default();
-    }
-    Some(None)
 }
 
 #[cfg(test)]

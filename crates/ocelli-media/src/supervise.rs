@@ -36,6 +36,12 @@ const MAX_LINE_BYTES: u64 = 400;
 const READ_BYTES_PER_PAUSE: usize = 64 << 10;
 const READ_PAUSE: Duration = Duration::from_millis(100);
 
+/// Timeout for the exit of a child whose pipes have closed. On a busy machine, the system needs a
+/// moment for it.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout for the last lines of standard error of a child that has exited.
+const STDERR_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Reaps killed children in the background. Clones share the same set of children.
 #[derive(Clone, Debug)]
 pub struct Reaper(TaskTracker);
@@ -214,29 +220,25 @@ impl Child {
         stderr_tail.iter().cloned().collect()
     }
 
-    /// Waits until it exits, and for its last standard-error lines, which may arrive a moment
-    /// later.
-    pub async fn wait(&mut self) -> Option<ExitStatus> {
-        let status = match &mut self.process {
-            Some(process) => process.wait().await.ok(),
-            None => None,
+    /// Waits a moment for a child whose pipes have closed, and for its last standard-error lines,
+    /// which may arrive a moment later. Returns its status. Kills it with its group and returns
+    /// `None` if it has not exited by then.
+    pub async fn wait_or_kill(&mut self) -> Option<ExitStatus> {
+        let exited = async {
+            match &mut self.process {
+                Some(process) => process.wait().await.ok(),
+                None => None,
+            }
         };
-        if let Some(stderr_task) = &mut self.stderr_task {
+        let Ok(status) = timeout(EXIT_TIMEOUT, exited).await else {
+            self.kill();
+            return None;
+        };
+        if let Some(stderr_task) = self.stderr_task.take() {
             // A process that it started may hold the pipe open: don't wait for that.
-            let _ = timeout(Duration::from_millis(500), stderr_task).await;
-            self.stderr_task = None;
+            let _ = timeout(STDERR_TIMEOUT, stderr_task).await;
         }
         status
-    }
-
-    /// Waits a moment for a child whose pipes have closed, and returns its status. Kills it with
-    /// its group and returns `None` if it has not exited by then.
-    pub async fn wait_or_kill(&mut self) -> Option<ExitStatus> {
-        if let Ok(status) = timeout(Duration::from_millis(500), self.wait()).await {
-            return status;
-        }
-        self.kill();
-        None
     }
 
     fn kill(&mut self) {
@@ -347,7 +349,7 @@ mod tests {
         let mut stdin = child.stdin.take().expect("a pipe");
         stdin.write_all(b"first").await.expect("taken");
         drop(stdin);
-        let status = child.wait().await;
+        let status = child.wait_or_kill().await;
         assert_eq!(exit_message("sh", status), "sh ended with exit code 3");
         let stderr_tail = child.stderr_tail();
         assert_eq!(stderr_tail.len(), MAX_LINES);
@@ -355,9 +357,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_status_of_a_child_is_known_while_its_standard_error_is_held_open() {
+        let mut child = shell("sleep 60 >/dev/null & echo last >&2; exit 3", Input::None);
+        let status = child.wait_or_kill().await;
+        assert_eq!(exit_message("sh", status), "sh ended with exit code 3");
+        assert_eq!(child.stderr_tail(), ["last"]);
+    }
+
+    #[tokio::test]
     async fn an_endless_line_is_truncated() {
         let mut child = shell("head -c 1000000 /dev/zero | tr '\\0' x >&2", Input::None);
-        child.wait().await;
+        child.wait_or_kill().await;
         let longest = child.stderr_tail().iter().map(String::len).max();
         assert!(longest <= Some(MAX_LINE_BYTES as usize), "{longest:?}");
     }
@@ -405,7 +415,7 @@ mod tests {
             [expected.as_str(), "0"],
             "tail runs out of memory and writes nothing"
         );
-        child.wait().await;
+        child.wait_or_kill().await;
         let stderr_tail = child.stderr_tail();
         assert!(
             stderr_tail.iter().any(|line| line.contains("memory")),

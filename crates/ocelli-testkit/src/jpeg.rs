@@ -219,6 +219,16 @@ pub fn is_whole(jpeg: &[u8]) -> bool {
     jpeg.starts_with(&[0xFF, 0xD8]) && jpeg.ends_with(&[0xFF, 0xD9])
 }
 
+/// Returns a JPEG without its Huffman tables, as many webcams send it.
+pub fn without_tables(jpeg: &[u8]) -> Vec<u8> {
+    let mut bare = jpeg.to_vec();
+    while let Some(at) = bare.windows(2).position(|two| two == [0xFF, 0xC4]) {
+        let len = usize::from(u16::from_be_bytes([bare[at + 2], bare[at + 3]]));
+        bare.drain(at..at + 2 + len);
+    }
+    bare
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

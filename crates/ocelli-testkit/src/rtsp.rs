@@ -73,7 +73,8 @@ impl Default for RtspServerOptions {
 /// | `/open` | H.264, high profile, B frames and open groups |
 /// | `/long` | H.264 with a key frame every 10 s |
 /// | `/resize` | H.264 whose size changes every 3 s |
-/// | `/av` | H.264 and G.711 sound |
+/// | `/av` | H.264 and G.711 sound, a tone of 440 Hz |
+/// | `/aac` | H.264 and AAC sound, a tone of 1000 Hz |
 /// | `/audio` | sound only |
 pub struct RtspServer {
     options: RtspServerOptions,

@@ -273,9 +273,9 @@ impl RawSocket {
 /// A parsed message of `ocelli.v2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V2 {
-    /// 1 frame, 2 codec configuration, 3 samples.
+    /// 1 frame, 3 samples, 4 sound.
     pub kind: u8,
-    /// 1 JPEG, 2 H.264, 3 H.265, 4 MPEG-1.
+    /// 1 JPEG, 2 H.264, 3 H.265, 4 MPEG-1, 16 AAC, 17 Opus, 18 A-law, 19 µ-law.
     pub codec: u8,
     /// Bit 0: key frame. Bit 1: discontinuity.
     pub flags: u8,

@@ -4,8 +4,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use shiguredo_mp4::boxes::{
     Brand, DinfBox, FtypBox, HdlrBox, MdhdBox, MdiaBox, MfhdBox, MinfBox, MoofBox, MoovBox,
-    MvexBox, MvhdBox, SampleEntry, StblBox, StcoBox, StscBox, StsdBox, StszBox, SttsBox, TfdtBox,
-    TfhdBox, TkhdBox, TrafBox, TrakBox, TrexBox, TrunBox, TrunSample, VmhdBox,
+    MvexBox, MvhdBox, SampleEntry, SmhdBox, StblBox, StcoBox, StscBox, StsdBox, StszBox, SttsBox,
+    TfdtBox, TfhdBox, TkhdBox, TrafBox, TrakBox, TrexBox, TrunBox, TrunSample, VmhdBox,
 };
 use shiguredo_mp4::{Either, Encode, FixedPointNumber, Mp4FileTime, SampleFlags, Utf8String};
 use std::num::NonZeroU32;
@@ -33,8 +33,17 @@ pub struct Track {
     pub number: u32,
     /// Its codec.
     pub entry: SampleEntry,
-    /// Width and height in pixels.
-    pub size: (u16, u16),
+    /// What it holds.
+    pub kind: TrackKind,
+}
+
+/// What a track holds.
+#[derive(Clone, Copy)]
+pub enum TrackKind {
+    /// Pictures, with their width and height in pixels. Times are in µs.
+    Video((u16, u16)),
+    /// Sound, with the number of its samples per second, in which times are.
+    Sound(NonZeroU32),
 }
 
 /// One sample of a track.
@@ -96,6 +105,24 @@ fn track_defaults(track: &Track) -> TrexBox {
 
 fn track_box(track: &Track) -> TrakBox {
     let side = |pixels: u16| FixedPointNumber::new(i16::try_from(pixels).unwrap_or(i16::MAX), 0);
+    let (size, timescale, handler_type, media, volume) = match track.kind {
+        TrackKind::Video(size) => (
+            size,
+            TIMESCALE,
+            HdlrBox::HANDLER_TYPE_VIDE,
+            Either::B(VmhdBox::default()),
+            TkhdBox::DEFAULT_VIDEO_VOLUME,
+        ),
+        TrackKind::Sound(rate) => (
+            (0, 0),
+            rate,
+            HdlrBox::HANDLER_TYPE_SOUN,
+            Either::A(SmhdBox {
+                balance: SmhdBox::DEFAULT_BALANCE,
+            }),
+            TkhdBox::DEFAULT_AUDIO_VOLUME,
+        ),
+    };
     TrakBox {
         tkhd_box: TkhdBox {
             flag_track_enabled: true,
@@ -108,26 +135,26 @@ fn track_box(track: &Track) -> TrakBox {
             duration: 0,
             layer: TkhdBox::DEFAULT_LAYER,
             alternate_group: TkhdBox::DEFAULT_ALTERNATE_GROUP,
-            volume: TkhdBox::DEFAULT_VIDEO_VOLUME,
+            volume,
             matrix: TkhdBox::DEFAULT_MATRIX,
-            width: side(track.size.0),
-            height: side(track.size.1),
+            width: side(size.0),
+            height: side(size.1),
         },
         edts_box: None,
         mdia_box: MdiaBox {
             mdhd_box: MdhdBox {
                 creation_time: Mp4FileTime::from_secs(0),
                 modification_time: Mp4FileTime::from_secs(0),
-                timescale: TIMESCALE,
+                timescale,
                 duration: ENDLESS,
                 language: MdhdBox::LANGUAGE_UNDEFINED,
             },
             hdlr_box: HdlrBox {
-                handler_type: HdlrBox::HANDLER_TYPE_VIDE,
+                handler_type,
                 name: Utf8String::EMPTY.into_null_terminated_bytes(),
             },
             minf_box: MinfBox {
-                smhd_or_vmhd_box: Some(Either::B(VmhdBox::default())),
+                smhd_or_vmhd_box: Some(media),
                 dinf_box: DinfBox::LOCAL_FILE,
                 stbl_box: no_samples(track.entry.clone()),
                 unknown_boxes: Vec::new(),
@@ -171,6 +198,16 @@ pub trait Data {
 
     /// Appends it.
     fn write(&self, bytes: &mut BytesMut);
+}
+
+impl Data for &[u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn write(&self, bytes: &mut BytesMut) {
+        bytes.put_slice(self);
+    }
 }
 
 /// Returns a fragment with one sample. `number` counts the fragments of the file.

@@ -1,7 +1,9 @@
 use super::Muxer;
 use crate::annexb::START_CODE;
 use bytes::Bytes;
-use ocelli_core::{Clock, Codec, Follower, Frame, FrameBuffer, Picture, Slot, Timestamp};
+use ocelli_core::{
+    Clock, Codec, Follower, Frame, FrameBuffer, Picture, Slot, SoundCodec, SoundFormat, Timestamp,
+};
 use shiguredo_mp4::boxes::{MoofBox, MoovBox, SampleEntry};
 use shiguredo_mp4::{BoxHeader, Decode};
 use std::sync::Arc;
@@ -142,7 +144,7 @@ fn times(read: &Read) -> (u64, u64) {
 }
 
 fn start(key: &Frame) -> (Muxer, Bytes) {
-    Muxer::start(key).expect("a beginning")
+    Muxer::start(key, None).expect("a beginning")
 }
 
 #[test]
@@ -174,6 +176,100 @@ fn the_beginning_describes_the_stream_without_samples() {
     assert_eq!(configuration, expected.concat());
 }
 
+fn aac() -> SoundFormat {
+    SoundFormat {
+        codec: SoundCodec::Aac,
+        codec_string: "mp4a.40.2".to_owned(),
+        rate: 48_000,
+        channels: 2,
+        config: vec![0x11, 0x90],
+    }
+}
+
+/// The decode times in samples of the units that were recorded at these times in ms.
+fn placed(muxer: &mut Muxer, times: &[u64]) -> Vec<Option<u64>> {
+    let place = |&taken: &u64| {
+        let captured = Timestamp(1_700_000_000_000_000 + taken * 1000);
+        let fragment = muxer.sound_fragment(captured, b"unit", &aac())?;
+        let (moof, _) = MoofBox::decode(boxes(&fragment)[0].1).expect("a fragment");
+        let track = &moof.traf_boxes[0];
+        assert_eq!(track.tfhd_box.track_id, 2);
+        assert_eq!(track.trun_boxes[0].samples[0].duration, Some(1024));
+        assert!(fragment.ends_with(b"unit"));
+        Some(track.tfdt_box.as_ref()?.base_media_decode_time)
+    };
+    times.iter().map(place).collect()
+}
+
+#[test]
+fn aac_is_a_second_track() {
+    let key = Camera::new(Codec::H264).frame(true, 0, &h264_key(PLAIN, 0x65));
+    let (_, header) = Muxer::start(&key, Some(&aac())).expect("a beginning");
+    let (moov, _) = MoovBox::decode(boxes(&header)[1].1).expect("a movie");
+    let [_, track] = &moov.trak_boxes[..] else {
+        panic!("two tracks");
+    };
+    assert_eq!(moov.mvex_box.expect("fragments").trex_boxes[1].track_id, 2);
+    assert_eq!(track.mdia_box.mdhd_box.timescale.get(), 48_000);
+    let table = &track.mdia_box.minf_box.stbl_box;
+    let [SampleEntry::Mp4a(entry)] = &table.stsd_box.entries[..] else {
+        panic!("one entry");
+    };
+    assert_eq!(
+        (entry.audio.channelcount, entry.audio.samplerate.integer),
+        (2, 48_000)
+    );
+    let decoder = &entry.esds_box.es.dec_config_descr;
+    let config = decoder.dec_specific_info.as_ref().expect("a configuration");
+    assert_eq!(config.payload, [0x11, 0x90]);
+    // G.711 has no place in MP4.
+    let alaw = SoundFormat {
+        codec: SoundCodec::PcmA,
+        ..aac()
+    };
+    for format in [None, Some(&alaw)] {
+        let (mut muxer, header) = Muxer::start(&key, format).expect("a beginning");
+        let (moov, _) = MoovBox::decode(boxes(&header)[1].1).expect("a movie");
+        assert_eq!(moov.trak_boxes.len(), 1);
+        assert_eq!(placed(&mut muxer, &[0]), [None]);
+    }
+}
+
+#[test]
+fn sound_is_on_the_timeline_of_the_pictures() {
+    let mut camera = Camera::new(Codec::H264);
+    let key = camera.frame(true, 5000, &h264_key(PLAIN, 0x65));
+    let (mut muxer, _) = Muxer::start(&key, Some(&aac())).expect("a beginning");
+    assert_eq!(
+        placed(&mut muxer, &[5000]),
+        [None],
+        "no picture is placed yet"
+    );
+    assert_eq!(read(&muxer.fragment(&key).expect("a fragment")).decode, 0);
+    // What was recorded before the first picture is left out. The others follow each other
+    // without a gap, whatever the jitter of their times.
+    assert_eq!(
+        placed(&mut muxer, &[4990, 5010, 5035, 5050, 5080]),
+        [None, Some(480), Some(1504), Some(2528), Some(3552)]
+    );
+    // A gap stays a gap, and what is too late is left out.
+    assert_eq!(
+        placed(&mut muxer, &[5500, 5300, 5521]),
+        [Some(24_000), None, Some(25_024)]
+    );
+    // After a jump of the pictures, sound is left out until they have followed it.
+    assert_eq!(placed(&mut muxer, &[65_000]), [None]);
+    camera.slot.interrupt();
+    let next = camera.frame(true, 65_000, &h264_key(PLAIN, 0x65));
+    let at = read(&muxer.fragment(&next).expect("a fragment")).decode;
+    assert_eq!(at, 40_000);
+    let expected = at * 48 / 1000 + 48 * 600;
+    assert_eq!(
+        placed(&mut muxer, &[65_000, 65_600]),
+        [None, Some(expected)]
+    );
+}
+
 #[test]
 fn h265_is_described_with_all_its_parameter_sets() {
     let sets = [vec![0x40, 1, 5], unhex(FIVE), vec![0x44, 1, 6]];
@@ -203,16 +299,16 @@ fn no_stream_starts_without_parameter_sets_or_in_another_codec() {
         unit(&[&unhex(PLAIN), &[0x65, 0x88, 1]]),
         unit(&[&[0x68, 0xCE, 1], &[0x65, 0x88, 1]]),
     ] {
-        assert!(Muxer::start(&camera.frame(true, 0, &content)).is_none());
+        assert!(Muxer::start(&camera.frame(true, 0, &content), None).is_none());
     }
     let whole = h264_key(PLAIN, 0x65);
     assert!(
-        Muxer::start(&camera.frame(false, 0, &whole)).is_none(),
+        Muxer::start(&camera.frame(false, 0, &whole), None).is_none(),
         "no key frame"
     );
     for codec in [Codec::Jpeg, Codec::Yuv420p, Codec::Mpeg1, Codec::H265] {
         let frame = Camera::new(codec).frame(true, 0, &whole);
-        assert!(Muxer::start(&frame).is_none(), "{codec:?}");
+        assert!(Muxer::start(&frame, None).is_none(), "{codec:?}");
     }
 }
 
@@ -442,7 +538,7 @@ fn damaged_units_cause_no_panic() {
             for content in [&bad[..], &bad[..at]] {
                 let mut camera = Camera::new(Codec::H264);
                 let frame = camera.frame(true, 0, content);
-                if let Some((mut muxer, _)) = Muxer::start(&frame) {
+                if let Some((mut muxer, _)) = Muxer::start(&frame, None) {
                     muxer.fragment(&frame);
                     let next = camera.frame(true, u64::from(value), content);
                     muxer.fragment(&next);

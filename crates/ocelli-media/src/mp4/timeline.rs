@@ -127,6 +127,16 @@ impl Timeline {
         }
     }
 
+    /// Returns the time on this timeline of sound that was recorded at `captured`; `None` if it
+    /// belongs to no picture that was placed, as after a jump.
+    pub fn time_of(&self, captured: u64) -> Option<i64> {
+        let last = self.last?;
+        let captured = i64::try_from(captured).unwrap_or(i64::MAX);
+        let time = captured.saturating_add(self.shift);
+        let apart = time.saturating_sub(last.latest).abs();
+        (apart <= GAP.max(GAP_IN_INTERVALS * self.interval)).then_some(time)
+    }
+
     /// Returns the time at which a picture is shown, and whether that is its capture time on this
     /// timeline.
     fn show(&mut self, taken: i64, last: Last, follows: bool) -> (i64, bool) {

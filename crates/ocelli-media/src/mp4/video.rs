@@ -1,7 +1,7 @@
 //! The video track: its description from parameter sets, and access units with lengths instead of
 //! start codes (ISO/IEC 14496-15).
 
-use super::boxes::{self, Track};
+use super::boxes::{self, Track, TrackKind};
 use crate::annexb;
 use crate::parameter_set::{self, Format, Profile};
 use bytes::{BufMut, BytesMut};
@@ -46,7 +46,7 @@ pub fn describe(codec: Codec, payload: &[u8]) -> Option<Description> {
         track: Track {
             number: TRACK,
             entry,
-            size,
+            kind: TrackKind::Video(size),
         },
         reordered: format.reordered,
     })

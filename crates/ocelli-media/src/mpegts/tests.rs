@@ -29,6 +29,11 @@ fn tables(kind: u8) -> Vec<u8> {
 
 /// The packets of an access unit with this time.
 fn unit(stamp: u64, bytes: &[u8], is_declared: bool) -> Vec<u8> {
+    packets(257, stamp, bytes, is_declared)
+}
+
+/// The packets of an access unit of the stream with this number.
+fn packets(number: u16, stamp: u64, bytes: &[u8], is_declared: bool) -> Vec<u8> {
     let declared = if is_declared {
         bytes.len() as u16 + 8
     } else {
@@ -42,7 +47,7 @@ fn unit(stamp: u64, bytes: &[u8], is_declared: bool) -> Vec<u8> {
     whole.extend(bytes);
     let parts = whole.chunks(PACKET - 4).enumerate();
     parts
-        .flat_map(|(at, part)| packet(257, at == 0, part))
+        .flat_map(|(at, part)| packet(number, at == 0, part))
         .collect()
 }
 
@@ -52,7 +57,13 @@ fn events(demuxer: &mut Demuxer, pieces: &[&[u8]]) -> Vec<String> {
         demuxer.push(piece);
         while let Some(event) = demuxer.next_event() {
             events.push(match event {
-                Event::Stream(codec) => format!("{codec:?}"),
+                Event::Streams { video, sound } => match sound {
+                    None => format!("{video:?}"),
+                    Some(sound) => format!("{video:?} {sound:?}"),
+                },
+                Event::Sound { stamp, bytes } => {
+                    format!("sound {stamp:?} {}", String::from_utf8_lossy(bytes))
+                }
                 Event::Unit { stamp, bytes } => format!("{stamp:?} {}", bytes.len()),
             });
         }
@@ -73,7 +84,7 @@ fn access_units_are_split_with_their_times() {
     ]
     .concat();
     let expected = [
-        "Some(H265)",
+        "Some(H265) Aac",
         "Some(3600) 1000",
         "Some(10800) 170",
         "Some(7200) 300",
@@ -97,7 +108,7 @@ fn a_unit_that_fills_its_packets_ends_with_the_next() {
     let full = 2 * (PACKET - 4) - 14;
     let mut demuxer = Demuxer::new(true);
     let first = [tables(0x1B), unit(0, &vec![1; full], false)].concat();
-    assert_eq!(events(&mut demuxer, &[&first]), ["Some(H264)"]);
+    assert_eq!(events(&mut demuxer, &[&first]), ["Some(H264) Aac"]);
     let second = unit(1, &[2; 5], false);
     let both = [format!("Some(0) {full}"), "Some(1) 5".to_owned()];
     assert_eq!(events(&mut demuxer, &[&second]), both);
@@ -110,7 +121,69 @@ fn a_unit_that_fills_its_packets_ends_with_the_next() {
 #[test]
 fn other_codecs_are_announced_and_skipped() {
     let stream = [tables(2), unit(0, &[1; 10], true)].concat();
-    assert_eq!(events(&mut Demuxer::new(true), &[&stream]), ["None"]);
+    assert_eq!(events(&mut Demuxer::new(true), &[&stream]), ["None Aac"]);
+}
+
+/// The number of the sound in [`tables`].
+const SOUND: u16 = 512;
+
+#[test]
+fn sound_is_split_too() {
+    let stream = [
+        tables(0x1B),
+        packets(SOUND, 900, b"early", true),
+        packets(257, 1000, &[1; 300], true)[..PACKET].to_vec(),
+        packets(SOUND, 1920, b"between the packets of a picture", true),
+        packets(257, 1000, &[1; 300], true)[PACKET..].to_vec(),
+        packets(SOUND, 3840, b"without a length", false),
+        packets(SOUND, 5760, b"last", true),
+    ]
+    .concat();
+    let expected = [
+        "Some(H264) Aac",
+        "sound Some(900) early",
+        "sound Some(1920) between the packets of a picture",
+        "Some(1000) 300",
+        "sound Some(3840) without a length",
+        "sound Some(5760) last",
+    ];
+    for padding_ends in [false, true] {
+        for step in [1, 100, stream.len()] {
+            let pieces: Vec<_> = stream.chunks(step).collect();
+            let events = events(&mut Demuxer::new(padding_ends), &pieces);
+            assert_eq!(events, expected, "{step}");
+        }
+    }
+}
+
+#[test]
+fn the_sound_of_a_program_is_found() {
+    let opus = |channels: u8| [&[5, 4][..], b"Opus", &[0x7F, 2, 0x80, channels]].concat();
+    let table = |list: &[(u8, &[u8])]| {
+        let mut section = vec![0xE1, 1, 0xF0, 0];
+        for (at, (kind, descriptors)) in list.iter().enumerate() {
+            section.extend([*kind, 0xE2, at as u8, 0xF0, descriptors.len() as u8]);
+            section.extend_from_slice(descriptors);
+        }
+        streams(&section).and_then(|(_, sound)| sound)
+    };
+    let (video, private) = (0x1B, 0x06);
+    for (list, expected) in [
+        (vec![(video, &[][..])], None),
+        (vec![(video, &[]), (0x0F, &[])], Some((513, SoundKind::Aac))),
+        (vec![(0x03, &[]), (0x0F, &[])], Some((513, SoundKind::Aac))),
+        (
+            vec![(0x81, &[]), (0x03, &[])],
+            Some((512, SoundKind::Other)),
+        ),
+        (vec![(private, &opus(1))], Some((512, SoundKind::Opus(1)))),
+        (vec![(private, &opus(0))], Some((512, SoundKind::Opus(2)))),
+        (vec![(private, &opus(6))], Some((512, SoundKind::Other))),
+        (vec![(private, &[])], Some((512, SoundKind::Other))),
+        (vec![(private, &[5, 9])], Some((512, SoundKind::Other))),
+    ] {
+        assert_eq!(table(&list), expected, "{list:x?}");
+    }
 }
 
 #[test]
@@ -149,6 +222,9 @@ fn damaged_streams_cause_no_panic_and_use_little_memory() {
     let _ = events(&mut demuxer, &[&tables(0x1B), &unit(0, &[1; 340], false)]);
     for _ in 0..20 {
         assert!(events(&mut demuxer, &[&part]).is_empty());
-        assert!(demuxer.unit.len() + demuxer.bytes.len() <= MAX_ACCESS_UNIT + part.len() + PACKET);
+        assert!(
+            demuxer.pictures.unit.len() + demuxer.bytes.len()
+                <= MAX_ACCESS_UNIT + part.len() + PACKET
+        );
     }
 }

@@ -14,7 +14,7 @@
 //! | step | why no delay explains it |
 //! |---|---|
 //! | forward by more than the delay before it and the time that passed | it would have arrived before it was taken |
-//! | back, further than the reordering of B frames | delays rise no faster than time passes |
+//! | back, further or more often in a row than the reordering of B frames | delays rise no faster than time passes |
 //! | much smaller than usual, while time passed | the camera did not take the picture so early |
 //!
 //! A picture that fits again to the one before the odd step returns to it, so an outlier costs

@@ -7,8 +7,8 @@
 mod playlist;
 
 use super::transport::{self, Outcome, Writer};
-use super::{Address, Credentials, Kind};
-use crate::ffmpeg;
+use super::{Address, Credentials, Kind, SoundRequest};
+use crate::ffmpeg::{self, SoundTask};
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Child, Input as Stdin, Reaper};
 use ocelli_config::{ConfigError, Section};
@@ -42,6 +42,7 @@ pub const KIND: Kind = Kind {
             "verify_tls",
             "false accepts any certificate, including self-signed ones; true by default",
         ),
+        ("sound", "false leaves the sound out; true by default"),
     ],
     open,
 };
@@ -82,8 +83,8 @@ enum Verification {
 /// What ffmpeg does with the pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
-    /// It passes on H.264 and H.265.
-    Copy,
+    /// It passes on H.264 and H.265, and does this with the sound.
+    Copy(SoundTask),
     /// It makes JPEG.
     Transcode,
 }
@@ -97,6 +98,9 @@ pub(super) struct Ffmpeg {
     verification: Verification,
     /// Whether the input is known to have another codec than H.264 and H.265.
     must_transcode: AtomicBool,
+    sound: SoundRequest,
+    /// Whether the input is known to have sound in another codec than AAC and Opus.
+    transcodes_sound: AtomicBool,
     reaper: Reaper,
 }
 
@@ -116,6 +120,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         }
     };
     let verify_tls = options.boolean("verify_tls")?.unwrap_or(true);
+    let sound = options.boolean("sound")?.unwrap_or(true);
     let jpeg = JpegOptions::of(options)?;
     let written = match address.scheme() {
         "ffmpeg" => address.rest(),
@@ -152,19 +157,23 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         jpeg,
         verification,
         must_transcode: AtomicBool::new(false),
+        sound: SoundRequest::new(sound),
+        transcodes_sound: AtomicBool::new(false),
         reaper: Reaper::default(),
     })
 }
 
 impl Ffmpeg {
     /// Creates a source that plays a file in a loop.
-    pub(super) fn looping(path: &str, jpeg: JpegOptions) -> Self {
+    pub(super) fn looping(path: &str, sound: bool, jpeg: JpegOptions) -> Self {
         Self {
             input: Input::Loop(path.to_owned()),
             format: None,
             jpeg,
             verification: Verification::On,
             must_transcode: AtomicBool::new(false),
+            sound: SoundRequest::new(sound),
+            transcodes_sound: AtomicBool::new(false),
             reaper: Reaper::default(),
         }
     }
@@ -182,6 +191,8 @@ impl Ffmpeg {
             jpeg,
             verification: Verification::On,
             must_transcode: AtomicBool::new(false),
+            sound: SoundRequest::default(),
+            transcodes_sound: AtomicBool::new(false),
             reaper: Reaper::default(),
         }
     }
@@ -233,7 +244,7 @@ impl Ffmpeg {
                 let protocols = format!("pipe,{}", protocols(bare));
                 add(&["-protocol_whitelist", &protocols]);
                 add(&["-f", "concat", "-safe", "0", "-i", "pipe:0"]);
-                let times = task == Task::Copy || has_times(bare);
+                let times = task != Task::Transcode || has_times(bare);
                 let mut text = playlist(bare, credentials.as_ref(), transport, times);
                 if self.verification == Verification::On {
                     text.push_str(&verifying(bare));
@@ -270,7 +281,7 @@ impl Ffmpeg {
             }
         }
         arguments.extend(match task {
-            Task::Copy => ffmpeg::to_copy(),
+            Task::Copy(sound) => ffmpeg::to_copy(sound),
             Task::Transcode => ffmpeg::to_smjpeg(&self.jpeg, None, None),
         });
         (arguments, list)
@@ -302,13 +313,23 @@ impl Ffmpeg {
     async fn copy(&self, input: &Input, publisher: &Publisher) -> Result<bool, Failure> {
         loop {
             let started = Instant::now();
-            let mut child = self.start(input, Task::Copy, publisher).await?;
+            let sound = self.sound_task();
+            let mut trial = self.sound.observe(sound != SoundTask::Drop);
+            let mut child = self.start(input, Task::Copy(sound), publisher).await?;
             let stream = output(&mut child);
-            let outcome = transport::publish(stream, Writer::Ffmpeg, publisher).await?;
-            let Outcome::Ended { had_pictures } = outcome else {
-                // A camera may refuse a second connection while the first one is open.
-                child.wait_or_kill().await;
-                return Ok(true);
+            let mut on_picture = || trial.note_picture();
+            let outcome = transport::publish(stream, Writer::Ffmpeg, publisher, &mut on_picture);
+            let had_pictures = match outcome.await? {
+                Outcome::Ended { had_pictures } => had_pictures,
+                outcome => {
+                    // A camera may refuse a second connection while the first one is open.
+                    child.wait_or_kill().await;
+                    if outcome == Outcome::NotNative {
+                        return Ok(true);
+                    }
+                    self.transcodes_sound.store(true, Ordering::Relaxed);
+                    continue;
+                }
             };
             let status = child.wait_or_kill().await;
             let is_whole = status.is_some_and(|status| status.success());
@@ -318,12 +339,30 @@ impl Ffmpeg {
                 continue;
             }
             let failure = self.failure(input, &mut child, publisher).await;
+            let is_unplayable =
+                matches!(failure.kind, FailureKind::Ended | FailureKind::Unsupported);
+            if !had_pictures && is_unplayable && sound != SoundTask::Drop {
+                // The sound may be the reason.
+                trial.note_failure();
+                continue;
+            }
             match failure.kind {
                 // It may have a format from which ffmpeg can decode but not copy, or the stream is
                 // only about to begin.
                 FailureKind::Ended | FailureKind::Unsupported if !had_pictures => return Ok(false),
                 _ => return Err(failure),
             }
+        }
+    }
+
+    fn sound_task(&self) -> SoundTask {
+        match (
+            self.sound.is_on(),
+            self.transcodes_sound.load(Ordering::Relaxed),
+        ) {
+            (false, _) => SoundTask::Drop,
+            (true, false) => SoundTask::Copy,
+            (true, true) => SoundTask::Aac,
         }
     }
 

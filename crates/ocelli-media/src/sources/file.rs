@@ -25,10 +25,13 @@ pub const KIND: Kind = Kind {
     schemes: &["file"],
     about: "A picture (.jpg), concatenated JPEGs (.mjpeg), or any video file that ffmpeg can read, in a loop; H.264 and H.265 are passed on as they are.",
     example: "file:/srv/films/yard.mp4",
-    options: &[(
-        "fps",
-        "pictures a second of a .jpg (1 by default) or .mjpeg (10 by default)",
-    )],
+    options: &[
+        (
+            "fps",
+            "pictures a second of a .jpg (1 by default) or .mjpeg (10 by default)",
+        ),
+        ("sound", "false leaves the sound out; true by default"),
+    ],
     open,
 };
 
@@ -48,6 +51,7 @@ struct Pictures {
 
 fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
     let fps = options.number("fps", 0.01..=60.0)?;
+    let sound = options.boolean("sound")?.unwrap_or(true);
     let written = address.rest();
     let path = match written.strip_prefix("//") {
         // A URL as browsers write it, with an empty host and percent-encoding.
@@ -63,7 +67,13 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
             let message = "the file's path is missing; write it like \"file:/srv/films/yard.mp4\"";
             return Err(ConfigError::new(message));
         }
-        _ => return Ok(Arc::new(Ffmpeg::looping(&path, JpegOptions::of(options)?))),
+        _ => {
+            return Ok(Arc::new(Ffmpeg::looping(
+                &path,
+                sound,
+                JpegOptions::of(options)?,
+            )));
+        }
     };
     Ok(Arc::new(Pictures {
         path: path.into(),

@@ -344,9 +344,9 @@ async fn publish_mpegts(
         return transcode_mpegts(stream, jpeg, publisher).await;
     }
     // Not every program pads only the last packet of an access unit.
-    match transport::publish(stream, Writer::Program, publisher).await? {
+    match transport::publish(stream, Writer::Program, publisher, &mut || {}).await? {
         Outcome::Ended { .. } => Ok(()),
-        Outcome::NotNative => transcode_mpegts(input, jpeg, publisher).await,
+        Outcome::NotNative | Outcome::OtherSound => transcode_mpegts(input, jpeg, publisher).await,
     }
 }
 

@@ -23,10 +23,12 @@ mod pipe;
 pub mod push;
 mod raw;
 pub mod rtsp;
+mod sound_request;
 mod ssrf_guard;
 mod tls_fault;
 mod tls_trust;
 mod transport;
+mod transport_sound;
 mod v4l2;
 
 pub use address::{Address, Credentials, redact};
@@ -35,8 +37,10 @@ pub use format::bare_pictures;
 #[cfg(fuzzing)]
 pub use http::{multipart_pictures, read_response};
 pub use kind::{Kind, Open};
+pub use sound_request::SoundRequest;
 pub use ssrf_guard::{REFUSED, SsrfGuard};
 pub use tls_fault::{TlsFault, certificate_fault};
+pub use tls_trust::{NoClientCertificate, connect as connect_tls};
 
 use ocelli_config::{ConfigError, Section, nearest};
 use ocelli_core::Source;

@@ -1,8 +1,11 @@
 //! Reasons for failed TLS connections, in plain words.
 
-use crate::ffmpeg::UNTRUSTED;
 use rustls::{AlertDescription, CertificateError, Error};
 use std::io;
+
+/// The failure reason for a certificate that is not signed by a trusted authority.
+const UNTRUSTED: &str =
+    "its certificate can't be verified; verify_tls = false accepts a self-signed one";
 
 /// Why a TLS connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +126,8 @@ pub(super) fn tls_reason(error: &io::Error, plain: &str) -> Option<String> {
              address plays it"
         }
         TlsFault::Ciphers => {
-            // With TLS 1.2, the alert for a missing client certificate is the same.
             "its TLS is too old: it supports no key exchange and cipher that are still \
-             considered secure; ffmpeg: in front of its address plays it, unless the camera \
-             requires a client certificate"
+             considered secure; ffmpeg: in front of its address plays it"
         }
         TlsFault::ClientCertificate => "it requires a client certificate, which is not supported",
         TlsFault::Name => "it refuses the host name in its address; try its IP address",

@@ -1,15 +1,22 @@
-//! TLS client configurations for cameras: one that verifies certificates against this machine's
-//! trusted root certificates, and one that accepts any certificate.
+//! TLS connections to cameras: a client configuration that verifies certificates against this
+//! machine's trusted root certificates, one that accepts any certificate, and the handshake.
 
-use rustls::ClientConfig;
+use super::tls_fault::TlsFault;
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::sign::CertifiedKey;
+use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
+use std::cell::Cell;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Loading a machine's root certificates takes ten thousand times as long as forwarding a
 /// frame, so it is done once, on a blocking thread.
@@ -61,7 +68,7 @@ fn verifying_config() -> Result<ClientConfig, Error> {
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_platform_verifier()?
-        .with_no_client_auth())
+        .with_client_cert_resolver(Arc::new(NoClientCertificate)))
 }
 
 fn accepting_config() -> Result<ClientConfig, Error> {
@@ -70,7 +77,61 @@ fn accepting_config() -> Result<ClientConfig, Error> {
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AcceptAny))
-        .with_no_client_auth())
+        .with_client_cert_resolver(Arc::new(NoClientCertificate)))
+}
+
+tokio::task_local! {
+    /// Whether the server of the handshake in [`connect`] has requested a client certificate.
+    static CERTIFICATE_REQUESTED: Cell<bool>;
+}
+
+/// Offers no client certificate, and notes that one was requested.
+#[derive(Debug)]
+pub struct NoClientCertificate;
+
+impl ResolvesClientCert for NoClientCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        // A connection that was not opened by `connect` needs no note.
+        let _ = CERTIFICATE_REQUESTED.try_with(|requested| requested.set(true));
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+/// Makes the TLS handshake, with a configuration that uses [`NoClientCertificate`].
+///
+/// # Errors
+/// The handshake fails. With TLS 1.2, most servers send the same alert for a missing client
+/// certificate as for unsupported ciphers; if a certificate was requested, the error is that of
+/// TLS 1.3 for a missing one.
+pub async fn connect<S>(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    stream: S,
+) -> io::Result<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let handshake = TlsConnector::from(config).connect(name, stream);
+    let explained = async {
+        let error = match handshake.await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        match TlsFault::of(&error) {
+            Some(TlsFault::Ciphers | TlsFault::Closed) if CERTIFICATE_REQUESTED.with(Cell::get) => {
+                let alert = AlertDescription::CertificateRequired;
+                Err(io::Error::other(Error::AlertReceived(alert)))
+            }
+            _ => Err(error),
+        }
+    };
+    CERTIFICATE_REQUESTED
+        .scope(Cell::new(false), explained)
+        .await
 }
 
 /// Certificate verifier for `verify_tls = false`, which accepts any certificate. It does not

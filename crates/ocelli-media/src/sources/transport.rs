@@ -1,10 +1,11 @@
-//! Publishes the H.264 or H.265 stream in an MPEG transport stream as it is.
+//! Publishes the H.264 or H.265 stream in an MPEG transport stream as it is, with its sound.
 
 use super::capture_clock::CaptureClock;
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::parameter_sets::{ParameterSets, UndecodableKeys};
+use super::transport_sound::Sound;
 use crate::annexb;
-use crate::mpegts::{Demuxer, Event};
+use crate::mpegts::{Demuxer, Event, SoundKind};
 use ocelli_core::{
     BudgetExceeded, Codec, Failure, FailureKind, Metered, PeerKind, Publisher, Timestamp,
 };
@@ -29,6 +30,8 @@ const MAX_FRONT: usize = 64 << 10;
 pub enum Outcome {
     /// It holds another codec, or pictures in parts. ffmpeg can decode both.
     NotNative,
+    /// Its sound has another codec than AAC and Opus. Not returned for other programs than ffmpeg.
+    OtherSound,
     /// It ended, after pictures or without any.
     Ended {
         /// Whether pictures were published.
@@ -73,7 +76,7 @@ impl Head {
             }
             demuxer.push(&bytes[start..]);
             if let Some(event) = demuxer.next_event() {
-                is_native = matches!(event, Event::Stream(Some(_)));
+                is_native = matches!(event, Event::Streams { video: Some(_), .. });
                 break;
             }
         }
@@ -92,7 +95,8 @@ pub enum Writer {
     Program,
 }
 
-/// Publishes the pictures of a transport stream, until it ends or is seen to be not native.
+/// Publishes the pictures of a transport stream and its sound, until it ends or is seen to be not
+/// native. Calls `on_picture` for each picture.
 ///
 /// # Errors
 /// No decoder can decode the stream, or it exceeds a program's budget.
@@ -100,10 +104,12 @@ pub async fn publish(
     input: impl AsyncRead + Unpin,
     writer: Writer,
     publisher: &Publisher,
+    on_picture: &mut (dyn FnMut() + Send),
 ) -> Result<Outcome, Failure> {
     let mut input = Metered::new(input, publisher.budget(PeerKind::Program));
     let mut demuxer = Demuxer::new(writer == Writer::Ffmpeg);
-    let mut pictures = None;
+    let mut pictures: Option<Pictures> = None;
+    let mut sound = Sound::default();
     let mut pace = Pace::new(MAX_FPS);
     let mut without = WithoutPicture::default();
     let mut chunk = vec![0; CHUNK];
@@ -123,10 +129,30 @@ pub async fn publish(
         }
         demuxer.push(&chunk[..len]);
         while let Some(event) = demuxer.next_event() {
+            input.budget().charge_messages(1);
             let (stamp, bytes) = match event {
-                Event::Stream(None) => return Ok(Outcome::NotNative),
-                Event::Stream(Some(codec)) => {
-                    pictures = Some(Pictures::new(codec));
+                Event::Streams { video: None, .. } => {
+                    publisher.set_sound(None);
+                    return Ok(Outcome::NotNative);
+                }
+                Event::Streams {
+                    sound: Some(SoundKind::Other),
+                    ..
+                } if writer == Writer::Ffmpeg => return Ok(Outcome::OtherSound),
+                Event::Streams {
+                    video: Some(codec),
+                    sound: kind,
+                } => {
+                    if pictures.as_ref().is_none_or(|known| known.codec != codec) {
+                        pictures = Some(Pictures::new(codec));
+                    }
+                    sound.set_kind(kind, publisher);
+                    continue;
+                }
+                Event::Sound { stamp, bytes } => {
+                    let last = pictures.as_ref().and_then(|pictures| pictures.last);
+                    sound.publish(stamp, bytes, last, publisher);
+                    input.budget().ready().await?;
                     continue;
                 }
                 Event::Unit { stamp, bytes } => (stamp, bytes),
@@ -135,14 +161,15 @@ pub async fn publish(
                 continue;
             };
             if writer == Writer::Program && annexb::begins_inside(pictures.codec, bytes) {
+                publisher.set_sound(None);
                 return Ok(Outcome::NotNative);
             }
             if pictures.publish(stamp, bytes, publisher)? {
                 had_pictures = true;
+                on_picture();
                 without.reset();
                 pace.wait().await;
             }
-            input.budget().charge_messages(1);
             input.budget().ready().await?;
         }
     }
@@ -153,8 +180,8 @@ struct Pictures {
     codec: Codec,
     sets: ParameterSets,
     clock: CaptureClock,
-    /// The time of the latest picture, in µs.
-    latest: Option<i64>,
+    /// The time of the last picture, in µs, and its capture time.
+    last: Option<(i64, Timestamp)>,
     /// Units that belong to the next picture, and their time.
     front: Vec<u8>,
     front_stamp: Option<i64>,
@@ -167,7 +194,7 @@ impl Pictures {
             codec,
             sets: ParameterSets::new(codec),
             clock: CaptureClock::default(),
-            latest: None,
+            last: None,
             front: Vec::new(),
             front_stamp: None,
             undecodable: UndecodableKeys::default(),
@@ -203,11 +230,11 @@ impl Pictures {
         if let Some(stamp) = stamp {
             let micros = stamp.saturating_mul(100) / 9;
             captured = self.clock.captured(micros, publisher.now());
-            let step = micros - self.latest.unwrap_or(micros);
+            let step = micros - self.last.map_or(micros, |(last, _)| last);
             if unit.key && !(-MAX_STEP_BACK..=MAX_STEP).contains(&step) {
                 unit.is_new_stream = true;
             }
-            self.latest = Some(micros);
+            self.last = Some((micros, captured));
         }
         unit.publish(self.codec, captured, self.sets.size(), publisher);
         Ok(true)

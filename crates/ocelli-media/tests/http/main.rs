@@ -7,6 +7,7 @@ mod multipart;
 mod script;
 mod sign_in;
 mod stills;
+mod tables;
 mod transport;
 
 use ocelli_testkit::jpeg::Picture;
@@ -27,4 +28,17 @@ fn still(picture: &[u8]) -> Vec<u8> {
         picture.len()
     );
     [head.as_bytes(), picture].concat()
+}
+
+/// Returns a picture with the standard Huffman tables, and the same picture without them.
+fn without_tables() -> (Vec<u8>, Vec<u8>) {
+    let mut complete = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut complete, 80);
+    encoder.set_restart_interval(1);
+    let pixels: Vec<u8> = (0..64 * 64 * 3).map(|at| (at / 97) as u8).collect();
+    encoder
+        .encode(&pixels, 64, 64, jpeg_encoder::ColorType::Rgb)
+        .unwrap();
+    let bare = ocelli_testkit::jpeg::without_tables(&complete);
+    (complete, bare)
 }

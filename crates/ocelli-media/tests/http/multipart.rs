@@ -1,7 +1,7 @@
 //! Multipart streams: pictures are found whatever the headers say.
 
-use super::picture;
 use super::script::{Peer, Script, Watch};
+use super::{picture, without_tables};
 use ocelli_testkit::jpeg::Picture;
 
 const HEAD: &str =
@@ -168,18 +168,7 @@ async fn padding_is_trimmed_and_missing_tables_are_added() {
         peer.send(part(padded.len(), &padded)).await;
         watch.shows(&whole, "a padded picture").await;
     }
-    let mut bare = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut bare, 80);
-    encoder.set_restart_interval(1);
-    let pixels = [99; 64 * 64 * 3];
-    encoder
-        .encode(&pixels, 64, 64, jpeg_encoder::ColorType::Rgb)
-        .unwrap();
-    let complete = bare.clone();
-    while let Some(at) = bare.windows(2).position(|two| two == [0xFF, 0xC4]) {
-        let len = usize::from(u16::from_be_bytes([bare[at + 2], bare[at + 3]]));
-        bare.drain(at..at + 2 + len);
-    }
+    let (complete, bare) = without_tables();
     peer.send(part(bare.len(), &bare)).await;
     let expected = ocelli_media::jpeg::picture(&bare).unwrap();
     assert_eq!(expected.buffer.len() + 3 * 4, complete.len());

@@ -107,7 +107,13 @@ pub struct Native {
 impl Native {
     /// Watches the camera with this address.
     pub fn watch(address: &str) -> Self {
-        let mut options = Section::empty("a test");
+        Self::watch_with(address, "")
+    }
+
+    /// Watches the camera with this address and additional lines of configuration.
+    pub fn watch_with(address: &str, lines: &str) -> Self {
+        let table = toml::de::DeTable::parse(lines).expect("TOML");
+        let mut options = Section::new(table.get_ref(), "a test");
         let (kind, source) = sources::open(Address::new(address), &mut options).unwrap();
         let (sender, frames) = mpsc::unbounded_channel();
         let renditions = Renditions {

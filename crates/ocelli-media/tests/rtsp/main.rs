@@ -5,6 +5,7 @@
 mod auth;
 mod makers;
 mod media;
+mod pacing;
 mod protocol;
 mod redirects;
 mod support;

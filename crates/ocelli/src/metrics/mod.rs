@@ -156,6 +156,11 @@ impl Scrape {
             self.each(|status| status.dropped),
         )?;
         writer.counters(
+            "ocelli_camera_dropped_sound_units",
+            "Units of sound dropped before a viewer took them, over all viewers.",
+            self.each(|status| status.dropped_sound),
+        )?;
+        writer.counters(
             "ocelli_camera_restarts",
             "Restarts of the camera's source.",
             self.each(|status| status.restarts),

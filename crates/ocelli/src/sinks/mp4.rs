@@ -1,8 +1,8 @@
-//! `GET /live/<app>/<room>/stream.mp4`: the camera's own H.264 or H.265 as fragmented MP4, for
-//! `<video>` and for players.
+//! `GET /live/<app>/<room>/stream.mp4`: the camera's own H.264 or H.265, and AAC if it sends that,
+//! as fragmented MP4, for `<video>` and for players.
 //!
 //! The body returns a fragment only after the previous one has left the process, so at most one is
-//! waiting for each viewer. A viewer that falls behind gets the newest group next.
+//! waiting for each viewer, and a second of sound. A viewer that falls behind gets the newest group next.
 
 use super::changes::ViewingPermission;
 use super::playback::Playback;
@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
-use ocelli_core::{Codec, Hub};
+use ocelli_core::{Codec, Hub, SoundCodec, SoundFormat};
 use ocelli_media::mp4::Muxer;
 use ocelli_media::sources::push;
 use ocelli_net::connection::{ConnectionFacts, Flushes};
@@ -29,7 +29,11 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::time::timeout;
+
+/// How long a stream waits for the first sound of a camera that has some.
+const SOUND_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/{app}/{room}/stream.mp4", get(stream))
@@ -100,7 +104,9 @@ async fn start(watching: &mut Watching, hub: &Hub) -> Result<(Muxer, Beginning),
             _ = changes.changed() => continue,
         };
         let frame = next.ok_or(NotStarted::Deleted)?;
-        let Some((mut muxer, header)) = Muxer::start(&frame) else {
+        let sound = timeout(SOUND_TIMEOUT, first_sound(watching, hub)).await;
+        let sound = sound.ok().flatten();
+        let Some((mut muxer, header)) = Muxer::start(&frame, sound.as_deref()) else {
             continue;
         };
         if let Some(fragment) = muxer.fragment(&frame) {
@@ -115,6 +121,24 @@ async fn start(watching: &mut Watching, hub: &Hub) -> Result<(Muxer, Beginning),
             ));
         }
     }
+}
+
+/// Waits for the camera's first unit of sound, if it has AAC. Returns the format. A track on which
+/// nothing arrives would stop a player.
+async fn first_sound(watching: &mut Watching, hub: &Hub) -> Option<Arc<SoundFormat>> {
+    let mut changes = hub.changes();
+    let format = loop {
+        match watching.listen() {
+            Some(format) => break format,
+            None if watching.camera().expects_sound() => changes.changed().await.ok()?,
+            None => return None,
+        }
+    };
+    if format.codec != SoundCodec::Aac {
+        return None;
+    }
+    let (_, format) = poll_fn(|cx| watching.poll_sound(cx)).await;
+    Some(format)
 }
 
 /// The beginning of a stream, with its first frame.
@@ -136,9 +160,15 @@ struct Fragments {
 }
 
 impl Fragments {
-    /// The next fragment, with the length of its frame; `None` when the stream can't continue in
+    /// The next fragment, with the length of its frame unless it is sound; `None` when the stream can't continue in
     /// this response.
-    fn poll_fragment(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Bytes, usize)>> {
+    fn poll_fragment(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Bytes, Option<usize>)>> {
+        while let Poll::Ready((unit, format)) = self.watching.poll_sound(cx) {
+            let (captured, payload) = (unit.captured, unit.payload());
+            if let Some(fragment) = self.muxer.sound_fragment(captured, &payload, &format) {
+                return Poll::Ready(Some((fragment, None)));
+            }
+        }
         loop {
             let Poll::Ready(next) = self.watching.poll_next(cx) else {
                 // A change of the camera's codec is a change of the hub, which wakes this task.
@@ -151,7 +181,7 @@ impl Fragments {
                 return Poll::Ready(None);
             };
             if let Some(fragment) = self.muxer.fragment(&frame) {
-                return Poll::Ready(Some((fragment, frame.payload_len())));
+                return Poll::Ready(Some((fragment, Some(frame.payload_len()))));
             }
         }
     }
@@ -167,7 +197,7 @@ impl http_body::Body for Fragments {
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         let this = &mut *self;
         let (bytes, frame_len) = match this.beginning.take() {
-            Some(Beginning { bytes, frame_len }) => (bytes, frame_len),
+            Some(Beginning { bytes, frame_len }) => (bytes, Some(frame_len)),
             None => {
                 if this.permission.poll_revoked(cx).is_ready() {
                     return Poll::Ready(None);
@@ -180,7 +210,9 @@ impl http_body::Body for Fragments {
             }
         };
         this.seen = this.flushes.count();
-        this.viewer_guard.tally().sent(frame_len);
+        if let Some(len) = frame_len {
+            this.viewer_guard.tally().sent(len);
+        }
         Poll::Ready(Some(Ok(BodyFrame::data(bytes))))
     }
 }

@@ -2,7 +2,9 @@
 //! reconfigured, and end when the camera is deleted.
 
 use futures_util::Stream;
-use ocelli_core::{Camera, Codec, Follower, Frame, Hub, Quality, Ready};
+use ocelli_core::{
+    Camera, Codec, Follower, Frame, Hub, Quality, Ready, SoundFormat, SoundSubscription, SoundUnit,
+};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -27,6 +29,13 @@ pub struct Watching {
     encoding: Encoding,
     follower: Follower,
     stopped: WatchStream<bool>,
+    sound: Option<Sound>,
+}
+
+/// A subscription to the camera's sound, with the readiness on which it waits.
+struct Sound {
+    ready: Arc<Ready>,
+    subscription: SoundSubscription,
 }
 
 impl Watching {
@@ -43,7 +52,20 @@ impl Watching {
             camera,
             quality,
             encoding,
+            sound: None,
         }
+    }
+
+    /// Listens to the camera's sound too, if it has sound. Returns its format.
+    pub fn listen(&mut self) -> Option<Arc<SoundFormat>> {
+        let ready = Arc::<Ready>::default();
+        let subscription = self.camera.listen(ready.clone(), 0)?;
+        let format = subscription.format();
+        self.sound = Some(Sound {
+            ready,
+            subscription,
+        });
+        format
     }
 
     /// The camera in its current configuration.
@@ -59,6 +81,27 @@ impl Watching {
     /// The ready queue, for direct writes.
     pub fn ready(&self) -> &Ready {
         self.follower.ready()
+    }
+
+    /// The next unit of sound, with its format.
+    pub fn poll_sound(&mut self, cx: &mut Context<'_>) -> Poll<(SoundUnit, Arc<SoundFormat>)> {
+        let Some(sound) = &self.sound else {
+            return Poll::Pending;
+        };
+        if !self.camera.is_current_sound(&sound.subscription) {
+            // Another stream of the camera has the sound now.
+            self.listen();
+        }
+        let Some(sound) = &mut self.sound else {
+            return Poll::Pending;
+        };
+        loop {
+            let unit = sound.subscription.take();
+            if let Some(next) = unit.zip(sound.subscription.format()) {
+                return Poll::Ready(next);
+            }
+            ready!(sound.ready.poll_next(cx));
+        }
     }
 
     /// The next frame for this viewer; `None` when the camera has been deleted, or replaced by
@@ -78,7 +121,11 @@ impl Watching {
             if self.encoding == Encoding::Mpeg1 && !now.continue_mpeg1(&self.camera, self.quality) {
                 return Poll::Ready(None);
             }
+            let listens = self.sound.is_some();
             *self = Self::new(self.hub.clone(), now, self.quality, self.encoding);
+            if listens {
+                self.listen();
+            }
         }
     }
 }

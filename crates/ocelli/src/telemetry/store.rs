@@ -10,7 +10,7 @@ use super::shared::Shared;
 use ocelli_series::Registry;
 use ocelli_series::history::Chunk;
 use ocelli_series::saving::{Row, Saving};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -92,9 +92,16 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
         }),
         Err(error) => {
             shared.health().file_fault = Some(format!("{} can't be used: {error}", path.display()));
+            let advice = match is_damaged(&*error) {
+                true => {
+                    "The file is damaged: replace it with a copy, or move it away so that the hub \
+                     creates a new one,"
+                }
+                false => "Fix this",
+            };
             tracing::warn!(
                 "telemetry: {} can't be used: {error}. Series are kept in memory and are lost when \
-                 the hub stops. Fix this and restart the hub",
+                 the hub stops. {advice} and restart the hub",
                 path.display()
             );
             None
@@ -103,6 +110,19 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
 }
 
 type Fault = Box<dyn std::error::Error>;
+
+/// Whether the file is not a database, or only a part of one.
+fn is_damaged(fault: &(dyn std::error::Error + 'static)) -> bool {
+    let fault = match fault.downcast_ref() {
+        Some(rusqlite_migration::Error::RusqliteError { err, .. }) => Some(err),
+        _ => fault.downcast_ref::<rusqlite::Error>(),
+    };
+    let code = fault.and_then(rusqlite::Error::sqlite_error_code);
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
 
 fn prepare(data: &Path, path: &Path) -> Result<Connection, Fault> {
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;

@@ -2,11 +2,14 @@
 //! proxy, HTTP cameras, configured cameras; and this machine.
 
 use crate::support::doctor::{Corruption, DoctorOutput, doctor, proxy, server};
+use crate::support::http::get;
 use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
 use ocelli_testkit::jpeg::Picture;
+use ocelli_testkit::rtsp_script::{Script, ScriptedCamera};
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 fn rtsp(auth: Option<RtspAuth>) -> RtspServer {
     RtspServer::start(RtspServerOptions {
@@ -64,6 +67,106 @@ fn refusals_of_an_rtsp_camera_come_with_advice() {
     let output = doctor(&[&server.url("mjpeg")]);
     output.passes();
     assert!(output.finding("pass", "pictures").contains("320 × 240"));
+}
+
+/// Returns cameras that fail in different ways, with their addresses.
+fn failing_cameras() -> (Vec<String>, Vec<ScriptedCamera>) {
+    let answer = |status: &str| {
+        let text = format!("RTSP/1.0 {status}\r\nCSeq: {{cseq}}\r\n\r\n");
+        Script::new().answer("DESCRIBE", text)
+    };
+    let media = |lines: &str| {
+        let sdp = format!("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\n{lines}\r\n");
+        Script::new().describe(&sdp)
+    };
+    let h264 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000";
+    let cameras = [
+        answer("404 Not Found"),
+        answer("453 Not Enough Bandwidth"),
+        answer("500 Internal Server Error"),
+        answer("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\""),
+        answer("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"x\""),
+        answer("302 Moved\r\nLocation: http://10.0.0.7/live"),
+        media("m=audio 0 RTP/AVP 0"),
+        media(h264).play().close(),
+        Script::new().run(|dialog| {
+            dialog.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+            dialog.read().map(|_| ())
+        }),
+    ];
+    let cameras = cameras.map(Script::start);
+    let mut addresses = Vec::new();
+    for camera in &cameras {
+        addresses.push(format!("rtsp://{}/live", camera.address()));
+    }
+    // With a password, and with TLS.
+    addresses.push(cameras[4].url());
+    addresses.push(addresses[8].replace("rtsp://", "rtsps://"));
+    let picture = Picture::QVGA.encode_now(1);
+    let cut = [
+        &b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n"[..],
+        &picture[..picture.len() - 10],
+    ];
+    for answer in [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>".to_vec(),
+        b"HTTP/1.0 404 Not Found\r\n\r\n".to_vec(),
+        cut.concat(),
+    ] {
+        let address = server(move |_| answer.clone());
+        addresses.push(address.replace("ws://", "http://"));
+    }
+    (addresses, cameras.into())
+}
+
+#[tokio::test]
+async fn the_doctor_names_the_cause_that_the_api_names() {
+    let (addresses, _cameras) = failing_cameras();
+    let entries = addresses.iter().enumerate().map(|(at, address)| {
+        format!("[[camera]]\nid = \"cam{at}\"\nsource = \"{address}\"\nkeep = true\n")
+    });
+    let entries = entries.collect::<String>();
+    let dir = Dir::new("doctor-api");
+    let hub = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{entries}")).start();
+    let until = Instant::now() + crate::support::TIMEOUT;
+    let reasons = loop {
+        let listed = get(hub.addr(), "/api/v1/cameras").await.json();
+        let listed = listed["data"].as_array().expect("a list").iter();
+        let reasons: Vec<_> = listed
+            .filter_map(|camera| {
+                let reason = camera["lastFailure"]["reason"].as_str()?;
+                let at = camera["room"].as_str()?.strip_prefix("cam")?;
+                Some((at.parse::<usize>().ok()?, reason.to_owned()))
+            })
+            .collect();
+        if reasons.len() == addresses.len() {
+            break reasons;
+        }
+        assert!(Instant::now() < until, "{reasons:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    drop(hub);
+    let mut causes: Vec<_> = reasons.iter().map(|(_, reason)| reason).collect();
+    causes.sort();
+    causes.dedup();
+    assert!(
+        causes.len() >= 12,
+        "they fail in different ways: {causes:#?}"
+    );
+    std::thread::scope(|scope| {
+        for (at, reason) in &reasons {
+            let address = &addresses[*at];
+            scope.spawn(move || {
+                let output = doctor(&[address]);
+                let text = output.text.to_lowercase();
+                assert!(
+                    text.contains(&reason.to_lowercase()),
+                    "{address}: {reason:?} is not in:\n{}",
+                    output.all
+                );
+                assert_eq!(output.code, Some(1), "{}", output.all);
+            });
+        }
+    });
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use crate::support::doctor::{DoctorOutput, doctor_with, request, right};
 use crate::support::tempdir::Dir;
+use ocelli_testkit::OpenSsl;
+use ocelli_testkit::jpeg::Picture;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
     date_time_ymd,
@@ -11,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -84,16 +87,28 @@ fn server(pair: &Pair, alpn: &[&[u8]]) -> u16 {
                 continue;
             };
             let response = if requested.contains("foreign") {
-                "HTTP/1.1 403 Forbidden\r\n\r\n".to_owned()
+                b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec()
+            } else if requested.contains("Upgrade:") {
+                right(&requested).into_bytes()
             } else {
-                right(&requested)
+                picture()
             };
-            let _ = stream.write_all(response.as_bytes());
+            let _ = stream.write_all(&response);
             let _ = stream.flush();
             converse(&mut stream);
         }
     });
     port
+}
+
+/// The response of a camera.
+fn picture() -> Vec<u8> {
+    let picture = Picture::QVGA.encode_now(1);
+    let head = format!(
+        "HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+        picture.len()
+    );
+    [head.as_bytes(), &picture].concat()
 }
 
 /// Answers short masked pings and closes.
@@ -122,7 +137,11 @@ fn converse(stream: &mut (impl Read + Write)) {
 /// Runs the doctor on a machine that trusts one authority.
 fn doctor_trusting(issuer: &Issuer, target: &str) -> DoctorOutput {
     let dir = Dir::new("doctor-tls");
-    let file = dir.write("authority.pem", &issuer.pem());
+    doctor_trusting_file(&dir.write("authority.pem", &issuer.pem()), target)
+}
+
+/// Runs the doctor on a machine that trusts the certificate in a file.
+fn doctor_trusting_file(file: &Path, target: &str) -> DoctorOutput {
     let file = file.to_str().expect("a path");
     doctor_with(
         &[target],
@@ -270,4 +289,56 @@ fn a_certificate_that_expires_soon_is_a_warning() {
     });
     output.warns("dates", &["expires on", "Renew it in time"]);
     assert_eq!(output.code, Some(0), "{}", output.all);
+}
+
+#[test]
+fn servers_with_old_tls_or_a_required_client_certificate_are_named() {
+    let version = "supports neither TLS 1.2 nor";
+    let ciphers = "supports no key exchange and cipher that";
+    for (arguments, server_words, camera_words) in [
+        ("-tls1_1 -cipher ALL:@SECLEVEL=0", version, version),
+        ("-tls1_2 -cipher AES128-SHA", ciphers, ciphers),
+        (
+            "-tls1_2 -Verify 1",
+            "requires a certificate from its clients",
+            "requires a client certificate",
+        ),
+        (
+            "-tls1_3 -Verify 1",
+            "requires a certificate from its clients",
+            "requires a client certificate",
+        ),
+    ] {
+        let server = OpenSsl::start(arguments);
+        for (scheme, words) in [
+            ("wss", server_words),
+            ("https", server_words),
+            ("rtsps", camera_words),
+        ] {
+            let target = format!("{scheme}://localhost:{}/", server.port());
+            let output = doctor_trusting_file(&server.certificate(), &target);
+            output.fails("tls", &[words]);
+            output.only(&["tls"]);
+        }
+    }
+}
+
+#[test]
+fn ffmpeg_refuses_an_expired_certificate_of_a_trusted_authority() {
+    let issuer = authority();
+    let examine = |parameters: CertificateParams| {
+        let port = server(&signed(&parameters, &issuer), &[]);
+        doctor_trusting(&issuer, &format!("ffmpeg:https://localhost:{port}/"))
+    };
+    let valid = leaf(&["localhost"]);
+    let mut expired = valid.clone();
+    expired.not_after = date_time_ymd(2021, 3, 4);
+    let (valid, expired) = thread::scope(|scope| {
+        let valid = scope.spawn(|| examine(valid));
+        let expired = examine(expired);
+        (valid.join(), expired)
+    });
+    valid.expect("an output").passes();
+    let words = &["its certificate can't be verified: it has expired,"];
+    expired.fails("pictures", words);
 }

@@ -154,6 +154,39 @@ async fn the_size_of_the_pictures_changes_and_the_times_go_on() {
     );
 }
 
+#[tokio::test]
+async fn aac_is_heard_with_the_pictures() {
+    let server = RtspServer::start(RtspServerOptions::default());
+    let cameras = ["aac", "av"].map(|mount| format!("{mount}={}", server.url(mount)));
+    let hub = Hub::serve(OCELLI, cameras);
+    // The second camera sends G.711, which MP4 can't carry.
+    for (camera, expected) in [("aac", "h264\naac\n"), ("av", "h264\n")] {
+        fragments(hub.addr(), camera, SETTLED).await;
+        let mut probe = Command::new("ffprobe");
+        probe.args(["-v", "error", "-show_entries", "stream=codec_name"]);
+        let (found, _) = run(probe.args(["-of", "csv=p=0", &url(&hub, camera)]), TIMEOUT).await;
+        assert_eq!(found, expected, "{camera}");
+    }
+    let dir = Dir::new("mp4-sound");
+    let recording = dir.0.join("recording.mp4").display().to_string();
+    let samples = dir.0.join("samples").display().to_string();
+    let mut record = Command::new("ffmpeg");
+    record.args(["-v", "error", "-i", &url(&hub, "aac")]);
+    run(record.args(["-c", "copy", "-t", "4", &recording]), TIMEOUT).await;
+    let mut decode = Command::new("ffmpeg");
+    decode.args(["-v", "warning", "-i", &recording, "-ac", "1", "-ar", "8000"]);
+    let (_, err) = run(decode.args(["-f", "s16le", &samples]), TIMEOUT).await;
+    assert_eq!(err, "");
+    let bytes = std::fs::read(samples).unwrap();
+    let (samples, _) = bytes.as_chunks::<2>();
+    let samples: Vec<_> = samples.iter().map(|two| i16::from_le_bytes(*two)).collect();
+    let seconds = samples.len() as f64 / 8000.0;
+    assert!((3.0..5.0).contains(&seconds), "{seconds} s");
+    let rising = samples.windows(2).filter(|two| two[0] < 0 && two[1] >= 0);
+    let tone = rising.count() as f64 / seconds;
+    assert!((tone - 1000.0).abs() < 30.0, "{tone} Hz");
+}
+
 /// The number of pictures after which the clock of a camera has settled.
 const SETTLED: u32 = 20;
 

@@ -35,17 +35,21 @@ const RAW: &str = "format = \"yuv420p\"\nsize = \"320x240\"\nfps = 24\n";
 
 #[tokio::test]
 async fn a_program_that_exits_is_restarted_and_its_last_output_is_kept() {
-    let program = pi(&["320", "240", "24", "frames=12", "end=partial"]);
-    let watched = camera(&format!(
-        "{program}\n{RAW}jpeg = {{ fps = 60, width = 318 }}"
-    ));
+    let dir = Dir::new("program");
+    let unplugged = dir.0.join("unplugged");
+    let until = format!("until={}", unplugged.display());
+    let program = pi(&["320", "240", "8", &until, "end=partial"]);
+    let format = "format = \"yuv420p\"\nsize = \"320x240\"\nfps = 8";
+    let watched = camera(&format!("{program}\n{format}\njpeg = {{ width = 318 }}"));
     let mut viewer = watched.watch();
     assert_eq!(viewer.size().await, (318, 238));
+    fs::write(&unplugged, "").unwrap();
     let status = watched.until(|status| status.restarts >= 1).await;
     assert_eq!(
         status.state.reason(),
         Some("python3 ended with exit code 3: camera: the sensor was / unplugged")
     );
+    fs::remove_file(&unplugged).unwrap();
     let again = viewer.frame_with(|frame| frame.discontinuity).await;
     // Grey at the top, and no remains of the interrupted picture before it.
     let shades = shades(&again.payload());
@@ -53,6 +57,7 @@ async fn a_program_that_exits_is_restarted_and_its_last_output_is_kept() {
         shades[..200].iter().all(|shade| shade.abs_diff(93) < 6),
         "{shades:?}"
     );
+    fs::write(&unplugged, "").unwrap();
     let status = watched
         .until(|status| status.state.name() == "failed")
         .await;

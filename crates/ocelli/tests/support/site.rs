@@ -270,6 +270,12 @@ impl TestSource {
         publisher.as_ref().unwrap().publish(picture);
     }
 
+    /// Does anything with the publisher of the current connection.
+    pub fn with_publisher(&self, act: impl FnOnce(&Publisher)) {
+        let publisher = self.publisher.lock().unwrap();
+        act(publisher.as_ref().expect("the hub is connected"));
+    }
+
     /// Ends the connection with this reason.
     pub fn crash(&self, reason: &str) {
         *self.crash.lock().unwrap() = Some(reason.to_owned());

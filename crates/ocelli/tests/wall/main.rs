@@ -12,6 +12,7 @@ mod plain;
 mod playback;
 mod playback_socket;
 mod snapshot;
+mod sound;
 #[path = "../support/mod.rs"]
 mod support;
 mod v2;

@@ -292,6 +292,22 @@ fn stamps_that_tick_at_1_khz() {
 }
 
 #[test]
+fn clocks_that_run_backwards() {
+    check_all(20, |random, scenario| {
+        for rate in [-1.0, -0.3, -3.0] {
+            scenario.faults = Vec::new();
+            scenario.rate = rate;
+            scenario.check();
+            scenario.rate = 1.0;
+            scenario.faults = vec![(random.between(3.0, 20.0), Fault::Rate(rate))];
+            scenario.check();
+        }
+        // With arrivals alone, congestion is not visible, so it must come before.
+        scenario.faults = vec![(50.0, Fault::Rate(-1.0))];
+    });
+}
+
+#[test]
 fn clocks_that_run_fast_or_slow() {
     check_all(20, |random, scenario| {
         for error in [0.002, 0.01, 0.03, 0.05, 0.08, 0.15] {

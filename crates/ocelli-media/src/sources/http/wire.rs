@@ -4,7 +4,7 @@
 //! checked addresses.
 
 use super::fault::Fault;
-use crate::sources::SsrfGuard;
+use crate::sources::{SsrfGuard, connect_tls};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use ocelli_core::Metered;
@@ -20,7 +20,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Number of a host's addresses that are tried, and the delay between two attempts.
@@ -59,8 +58,9 @@ impl Wire {
             inner: stream,
             since: None,
         };
-        let handshake = TlsConnector::from(tls).connect(name, stream);
-        let mut stream = handshake.await.map_err(Fault::Handshake)?;
+        let mut stream = connect_tls(tls, name, stream)
+            .await
+            .map_err(Fault::Handshake)?;
         stream.get_mut().0.charge();
         Ok(Self::Tls(Box::new(stream)))
     }

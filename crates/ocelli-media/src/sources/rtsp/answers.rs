@@ -67,7 +67,7 @@ pub fn session_and_timeout(header: &str) -> (&str, u64) {
 ///
 /// # Errors
 /// The camera does not send over TCP, or its channel is not a number.
-pub fn channel(transport: &str) -> Result<u8, SessionError> {
+pub fn channel(transport: &str, requested: u8) -> Result<u8, SessionError> {
     let mut is_tcp = transport.is_empty();
     for (key, value) in parameters(transport) {
         is_tcp |= key.to_ascii_uppercase().ends_with("/TCP");
@@ -82,7 +82,7 @@ pub fn channel(transport: &str) -> Result<u8, SessionError> {
         }
     }
     if is_tcp {
-        Ok(0)
+        Ok(requested)
     } else {
         Err(SessionError::NotTcp)
     }
@@ -216,7 +216,7 @@ mod tests {
             ("RTP/AVP/TCP;interleaved=256-257", None),
             ("RTP/AVP;unicast;client_port=0-1", None),
         ] {
-            assert_eq!(channel(transport).ok(), expected, "{transport}");
+            assert_eq!(channel(transport, 0).ok(), expected, "{transport}");
         }
         for (transport, expected) in [
             (

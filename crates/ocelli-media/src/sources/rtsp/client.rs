@@ -1,7 +1,7 @@
 //! Opening a session at a camera: name resolution, connection, DESCRIBE, redirects, SETUP, and
 //! RTP over UDP or multicast if the camera does not send it over TCP.
 
-use super::super::{Credentials, SsrfGuard, tls_trust};
+use super::super::{Credentials, SoundRequest, SsrfGuard, tls_trust};
 use super::answers;
 use super::auth::Signer;
 use super::connection::Connection;
@@ -28,6 +28,9 @@ const MAX_ADDRESSES: usize = 4;
 const OPTIONS_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Timeout for the response to DESCRIBE.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The same after OPTIONS was not answered. The hub ends an attempt without a picture after 10 s,
+/// and the reason for the silence must be known before.
+const DESCRIBE_TIMEOUT_AFTER_SILENCE: Duration = Duration::from_secs(7);
 /// Number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 /// Timeout for the end of a session that is replaced by one over UDP.
@@ -54,6 +57,8 @@ pub struct Client {
     skips_options: bool,
     /// Number of redirects so far.
     redirects: usize,
+    /// Whether to ask for sound. Not by default.
+    pub sound: SoundRequest,
     /// Address of a redirect to which the password is not sent.
     pub redirected: Option<String>,
 }
@@ -77,6 +82,7 @@ impl Client {
             teardowns,
             skips_options: false,
             redirects: 0,
+            sound: SoundRequest::default(),
             redirected: None,
         }
     }
@@ -91,13 +97,58 @@ impl Client {
         port(&self.url)
     }
 
-    /// Opens a session with the track to play set up. Follows redirects. Uses RTP over UDP if the
-    /// camera does not send it over TCP. The work for each connection is charged to a budget
-    /// from `budget`.
+    /// Opens a session and starts playback, see [`Self::open`]. A camera that can't play its
+    /// pictures together with its sound is played without sound.
+    ///
+    /// # Errors
+    /// The camera can't be reached, refuses the session, or has no video.
+    pub async fn play(
+        &mut self,
+        budget: impl Fn() -> Option<Budget>,
+    ) -> Result<Session, SessionError> {
+        let mut session = self.open(&budget).await?;
+        match session.play().await {
+            Ok(()) => return Ok(session),
+            Err(fault) if session.sound_format().is_none() => return Err(fault),
+            Err(fault) => self.leave_out_sound(session, &fault).await,
+        }
+        let mut session = self.open(&budget).await?;
+        session.play().await?;
+        Ok(session)
+    }
+
+    /// Opens a session with the track to play set up, and the sound if it is requested. Follows
+    /// redirects. Uses RTP over UDP if the camera does not send it over TCP. The work for each
+    /// connection is charged to a budget from `budget`.
     ///
     /// # Errors
     /// The camera can't be reached, refuses the session, or has no video.
     pub async fn open(
+        &mut self,
+        budget: impl Fn() -> Option<Budget>,
+    ) -> Result<Session, SessionError> {
+        loop {
+            let mut session = self.open_pictures(&budget).await?;
+            if !self.sound.is_on() {
+                return Ok(session);
+            }
+            match session.set_up_sound().await {
+                Ok(()) => return Ok(session),
+                Err(fault) => self.leave_out_sound(session, &fault).await,
+            }
+        }
+    }
+
+    /// Ends a session that failed with sound.
+    async fn leave_out_sound(&self, session: Session, fault: &SessionError) {
+        tracing::debug!(camera = %self.peer(), ?fault, "playing it without sound");
+        self.sound.suspect();
+        drop(session);
+        // Many cameras have only one session.
+        let _ = timeout(TEARDOWN_TIMEOUT, self.teardowns.wait()).await;
+    }
+
+    async fn open_pictures(
         &mut self,
         budget: impl Fn() -> Option<Budget>,
     ) -> Result<Session, SessionError> {
@@ -199,18 +250,24 @@ impl Client {
     ) -> Result<Session, SessionError> {
         let mut talk = self.talk(&budget).await?;
         let uri = self.url.to_string();
+        let mut limit = DESCRIBE_TIMEOUT;
         if !self.skips_options {
             let options = talk::with_timeout(OPTIONS_TIMEOUT, talk.options(&uri)).await;
             match options {
                 Ok(()) => {}
-                Err(SessionError::Closed | SessionError::Io(_) | SessionError::Silent) => {
+                Err(
+                    fault @ (SessionError::Closed | SessionError::Io(_) | SessionError::Silent),
+                ) => {
                     self.skips_options = true;
+                    if matches!(fault, SessionError::Silent) {
+                        limit = DESCRIBE_TIMEOUT_AFTER_SILENCE;
+                    }
                     talk = self.talk(&budget).await?;
                 }
                 Err(fault) => return Err(fault),
             }
         }
-        let described = describe(&mut talk, &uri).await;
+        let described = describe(&mut talk, &uri, limit).await;
         let response = match described {
             // A password is not sent twice to a camera that may have refused it.
             Err(SessionError::Closed | SessionError::Io(_))
@@ -218,7 +275,7 @@ impl Client {
             {
                 self.skips_options = true;
                 talk = self.talk(&budget).await?;
-                describe(&mut talk, &uri).await?
+                describe(&mut talk, &uri, limit).await?
             }
             described => described?,
         };
@@ -286,9 +343,13 @@ impl Client {
 }
 
 /// Requests the session description.
-async fn describe(talk: &mut Exchange, uri: &str) -> Result<Message, SessionError> {
+async fn describe(
+    talk: &mut Exchange,
+    uri: &str,
+    limit: Duration,
+) -> Result<Message, SessionError> {
     let accept = [("Accept", value("application/sdp"))];
-    talk::with_timeout(DESCRIBE_TIMEOUT, talk.request("DESCRIBE", uri, &accept)).await
+    talk::with_timeout(limit, talk.request("DESCRIBE", uri, &accept)).await
 }
 
 /// Sets up delivery in datagrams: to the hub, or to a group that it joins if the camera has

@@ -3,7 +3,7 @@
 
 use super::datagrams::{Datagrams, foreign_packets};
 use super::error::SessionError;
-use super::input::{Input, Item};
+use super::input::{Flow, Input, Item};
 use super::wire::{Tls, Wire};
 use ocelli_core::{Budget, CpuTimer};
 use std::io;
@@ -24,8 +24,10 @@ pub struct Connection {
     input: Input,
     unsent: Vec<u8>,
     budget: Option<Budget>,
-    /// The ports for RTP over UDP, if that is used.
+    /// The ports for pictures over UDP, if that is used.
     pub datagrams: Option<Datagrams>,
+    /// The ports for sound over UDP.
+    pub sound_datagrams: Option<Datagrams>,
     /// Whether the stream has begun.
     streams: bool,
     /// Whether a fault has made all further input unreadable.
@@ -51,6 +53,7 @@ impl Connection {
             unsent: Vec::new(),
             budget,
             datagrams: None,
+            sound_datagrams: None,
             streams: false,
             unreadable: false,
         })
@@ -67,19 +70,33 @@ impl Connection {
         Ok(())
     }
 
-    /// Opens two ports for RTP over UDP from the camera. Returns their numbers.
+    /// Opens two ports for pictures over UDP from the camera. Returns their numbers.
     ///
     /// # Errors
     /// No ports are free.
     pub fn open_datagrams(&mut self) -> Result<(u16, u16), SessionError> {
+        let (ports, opened) = self.open_ports()?;
+        self.datagrams = Some(opened);
+        Ok(ports)
+    }
+
+    /// Opens two ports for sound over UDP from the camera. Returns their numbers.
+    ///
+    /// # Errors
+    /// No ports are free.
+    pub fn open_sound_datagrams(&mut self) -> Result<(u16, u16), SessionError> {
+        let (ports, opened) = self.open_ports()?;
+        self.sound_datagrams = Some(opened);
+        Ok(ports)
+    }
+
+    fn open_ports(&self) -> Result<((u16, u16), Datagrams), SessionError> {
         let local = self.wire.tcp().local_addr().map_err(SessionError::Io)?;
         let opened = Datagrams::open(local.ip(), self.peer.ip());
         let opened = opened.and_then(|opened| Ok((opened.ports()?, opened)));
-        let (ports, opened) = opened.map_err(|error| {
+        opened.map_err(|error| {
             SessionError::Unusable(format!("no ports for RTP over UDP are free: {error}"))
-        })?;
-        self.datagrams = Some(opened);
-        Ok(ports)
+        })
     }
 
     /// Joins a group to which the camera sends RTP.
@@ -159,9 +176,14 @@ impl Connection {
     }
 
     /// Returns the bytes of a packet over UDP.
-    pub fn datagram(&self, len: usize) -> &[u8] {
-        let datagrams = self.datagrams.as_ref();
-        datagrams.map_or(&[], |datagrams| datagrams.bytes(len))
+    pub fn datagram(&self, flow: Flow, len: usize) -> &[u8] {
+        let datagrams = match flow {
+            Flow::Pictures | Flow::PictureReports => &self.datagrams,
+            Flow::Sound | Flow::SoundReports => &self.sound_datagrams,
+        };
+        datagrams
+            .as_ref()
+            .map_or(&[], |datagrams| datagrams.bytes(len))
     }
 
     /// Returns the next item from the camera. Dropping the future loses nothing.
@@ -190,10 +212,10 @@ impl Connection {
                 Received::Stream(len) => {
                     self.charge(len, 0);
                 }
-                Received::Datagram(len) => {
+                Received::Datagram(flow, len) => {
                     self.charge(len.unwrap_or(0), 1);
                     if let Some(len) = len {
-                        return Ok(Item::Datagram(len));
+                        return Ok(Item::Datagram(flow, len));
                     }
                     if let Some(from) = self.datagrams.as_ref().and_then(Datagrams::foreign_camera)
                     {
@@ -216,10 +238,11 @@ impl Connection {
         if let Poll::Ready(Err(error)) = self.poll_unsent(cx) {
             return Poll::Ready(Err(SessionError::Io(error)));
         }
-        if let Some(datagrams) = self.datagrams.as_mut().filter(|_| self.streams)
-            && let Poll::Ready(received) = datagrams.poll(cx)
+        if self.streams
+            && let Poll::Ready((flow, received)) = self.poll_datagrams(cx)
         {
-            return Poll::Ready(received.map(Received::Datagram).map_err(SessionError::Io));
+            let received = received.map(|len| Received::Datagram(flow, len));
+            return Poll::Ready(received.map_err(SessionError::Io));
         }
         let mut free_part = ReadBuf::new(self.input.free_part());
         match self.wire.poll_read(cx, &mut free_part, &mut self.budget) {
@@ -235,6 +258,28 @@ impl Connection {
             }
         }
     }
+
+    /// Reads a packet over UDP. Pictures come first, because nothing else may delay them.
+    fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> Poll<(Flow, io::Result<Option<usize>>)> {
+        if let Some(datagrams) = &mut self.datagrams {
+            if let Poll::Ready(received) = datagrams.poll(cx) {
+                return Poll::Ready((Flow::Pictures, received));
+            }
+            if let Poll::Ready(len) = datagrams.poll_report(cx) {
+                return Poll::Ready((Flow::PictureReports, Ok(len)));
+            }
+        }
+        if let Some(datagrams) = &mut self.sound_datagrams {
+            if let Poll::Ready(received) = datagrams.poll(cx) {
+                // Sound that can't be received is no reason for a failure.
+                return Poll::Ready((Flow::Sound, Ok(received.unwrap_or(None))));
+            }
+            if let Poll::Ready(len) = datagrams.poll_report(cx) {
+                return Poll::Ready((Flow::SoundReports, Ok(len)));
+            }
+        }
+        Poll::Pending
+    }
 }
 
 /// What one read received.
@@ -242,5 +287,5 @@ enum Received {
     /// Bytes of the connection.
     Stream(usize),
     /// A packet over UDP, with its length; `None` if it is not from the camera.
-    Datagram(Option<usize>),
+    Datagram(Flow, Option<usize>),
 }

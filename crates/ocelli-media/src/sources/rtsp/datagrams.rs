@@ -31,10 +31,10 @@ const RECEIVER: u32 = 0x6F63_656C;
 /// The two ports of one track, for RTP and RTCP.
 pub struct Datagrams {
     rtp: UdpSocket,
-    /// The same socket, to send without waiting.
-    opener: StdSocket,
-    /// Nothing is read from this one.
-    rtcp: StdSocket,
+    rtcp: UdpSocket,
+    /// The same sockets, to send without waiting.
+    rtp_sender: StdSocket,
+    rtcp_sender: StdSocket,
     /// The camera's address.
     camera: IpAddr,
     /// The address that the camera has named as the source of its packets.
@@ -89,9 +89,10 @@ impl Datagrams {
             socket.set_nonblocking(true)?;
         }
         Ok(Self {
-            opener: rtp.try_clone()?,
+            rtp_sender: rtp.try_clone()?,
+            rtcp_sender: rtcp.try_clone()?,
             rtp: UdpSocket::from_std(rtp)?,
-            rtcp,
+            rtcp: UdpSocket::from_std(rtcp)?,
             camera: camera.to_canonical(),
             source: None,
             stranger: None,
@@ -143,7 +144,7 @@ impl Datagrams {
         // An empty RTP packet of an unassigned payload type.
         let mut packet = vec![0x80, 127, 0, 0, 0, 0, 0, 0];
         packet.extend(RECEIVER.to_be_bytes());
-        self.send(&self.opener, ports.0, &packet);
+        self.send(&self.rtp_sender, ports.0, &packet);
         self.report();
     }
 
@@ -169,7 +170,7 @@ impl Datagrams {
         packet.extend([1, name.len() as u8]);
         packet.extend(name);
         packet.extend([0; 4]);
-        self.send(&self.rtcp, port, &packet);
+        self.send(&self.rtcp_sender, port, &packet);
     }
 
     /// Sends a packet. Its loss does not matter.
@@ -200,6 +201,16 @@ impl Datagrams {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Poll::Ready(Ok(None)),
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    /// Receives a report. Returns its length, or `None` if it is not from the camera or there was
+    /// an error: reports are not necessary.
+    pub fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let mut room = ReadBuf::new(&mut self.buffer);
+        let from = ready!(self.rtcp.poll_recv_from(cx, &mut room));
+        let from = from.map(|from| from.ip().to_canonical()).ok();
+        let is_camera = from.is_some_and(|from| from == self.camera || self.source == Some(from));
+        Poll::Ready(is_camera.then_some(room.filled().len()))
     }
 
     /// Returns the last packet's bytes.

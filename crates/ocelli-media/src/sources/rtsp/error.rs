@@ -1,5 +1,6 @@
 //! Reasons why a session can't continue.
 
+use super::super::TlsFault;
 use super::message;
 use ocelli_core::BudgetExceeded;
 use std::fmt;
@@ -43,6 +44,18 @@ pub enum SessionError {
     Unusable(String),
     /// The camera exceeds its budget.
     BudgetExceeded(BudgetExceeded),
+}
+
+impl SessionError {
+    /// Whether TLS is the cause. With TLS 1.3, a camera that requires a client certificate ends
+    /// the connection only after the handshake.
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Tls(_) | Self::Roots(_) => true,
+            Self::Io(error) => TlsFault::of(error) == Some(TlsFault::ClientCertificate),
+            _ => false,
+        }
+    }
 }
 
 impl From<message::Fault> for SessionError {

@@ -4,6 +4,7 @@ use super::super::Credentials;
 use super::auth::Signer;
 use super::client::Client;
 use super::message::Message;
+use super::sound_packets::SoundPackets;
 use super::{answers, input, sdp, unpacker};
 use url::Url;
 
@@ -29,7 +30,7 @@ pub fn items(pieces: &[&[u8]]) -> Vec<String> {
                     Ok(Some(input::Item::Message(message))) => {
                         items.push(format!("{message:?} {}", interpret(&message)));
                     }
-                    Ok(Some(input::Item::Datagram(_))) => {
+                    Ok(Some(input::Item::Datagram(..))) => {
                         unreachable!("datagrams do not pass through the parser")
                     }
                     Ok(None) => break,
@@ -44,7 +45,7 @@ pub fn items(pieces: &[&[u8]]) -> Vec<String> {
     items
 }
 
-/// Returns the number of pictures in a track's packets.
+/// Returns the number of pictures or units of sound in a track's packets.
 ///
 /// # Errors
 /// The track is given up, with the reason.
@@ -53,15 +54,27 @@ pub fn pictures(
     parameters: Option<&str>,
     packets: &[Vec<u8>],
 ) -> Result<usize, String> {
+    let is_sound = matches!(encoding, "mpeg4-generic" | "pcma");
     let track = sdp::Track {
-        media: "video".to_owned(),
+        media: if is_sound { "audio" } else { "video" }.to_owned(),
         encoding: encoding.to_owned(),
         payload_type: 96,
-        clock_rate: 90_000,
+        clock_rate: if is_sound { 16_000 } else { 90_000 },
+        channels: None,
         parameters: parameters.map(str::to_owned),
         dimensions: None,
         control: None,
     };
+    if is_sound {
+        let Some(mut sound) = SoundPackets::new(&track) else {
+            return Ok(0);
+        };
+        let units = packets.iter().map(|packet| {
+            sound.push(packet);
+            std::iter::from_fn(|| sound.pull()).count()
+        });
+        return Ok(units.sum());
+    }
     let describe = |broken| format!("{broken:?}");
     let Some(mut unpacker) = unpacker::Unpacker::new(&track).map_err(describe)? else {
         return Ok(0);
@@ -103,7 +116,7 @@ fn interpret(message: &Message) -> String {
     let session = message.header("Session").map(answers::session_and_timeout);
     let transport = message.header("Transport").unwrap_or_default();
     let (channel, ports) = (
-        answers::channel(transport),
+        answers::channel(transport, 0),
         answers::server_ports(transport),
     );
     let (source, group) = (answers::source(transport), answers::group(transport));

@@ -23,7 +23,20 @@ pub enum Item {
     /// item is requested.
     Packet(u8, Range<usize>),
     /// A packet over UDP, with its length.
-    Datagram(usize),
+    Datagram(Flow, usize),
+}
+
+/// What a packet over UDP belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The pictures.
+    Pictures,
+    /// RTCP of the pictures.
+    PictureReports,
+    /// The sound.
+    Sound,
+    /// RTCP of the sound.
+    SoundReports,
 }
 
 #[derive(Debug)]

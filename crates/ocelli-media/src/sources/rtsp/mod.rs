@@ -17,6 +17,8 @@
 //! | [`unpacker`], [`order`] | RTP packets, in their order |
 //! | [`access_unit`] | pictures in H.264 and H.265 |
 //! | [`jpeg_packets`] | pictures in JPEG, with the library `retina` |
+//! | [`sound_packets`] | sound |
+//! | [`rtp`], [`rtcp`] | headers of packets, sender reports |
 //! | [`reception`] | publishing of the pictures |
 //! | [`error`], [`explain`] | faults, and the reasons for the user |
 //!
@@ -38,8 +40,11 @@ mod jpeg_packets;
 mod message;
 mod order;
 mod reception;
+mod rtcp;
+mod rtp;
 mod sdp;
 mod session;
+mod sound_packets;
 mod talk;
 mod unpacker;
 mod wire;
@@ -51,10 +56,12 @@ pub use fuzzing::{items, pictures};
 pub use message::Fault;
 pub use sdp::Track;
 pub use session::{Delivery, Received, Session};
+pub use sound_packets::Unit;
 pub use unpacker::Picture;
 
 use super::ffmpeg::Ffmpeg;
 use super::pace::{MAX_FPS, Pace};
+use super::sound_request::SoundRequest;
 use super::{Address, Kind};
 use crate::options::JpegOptions;
 use ocelli_config::{ConfigError, Section};
@@ -69,12 +76,18 @@ use url::Url;
 pub const KIND: Kind = Kind {
     name: "rtsp",
     schemes: &["rtsp", "rtsps"],
-    about: "An RTSP camera: H.264, H.265 or MJPEG, over TCP or, if the camera refuses that, UDP.",
+    about: "An RTSP camera: H.264, H.265 or MJPEG, with AAC or G.711 sound, over TCP or, if the camera refuses that, UDP.",
     example: "rtsp://viewer:password@10.0.0.7/stream1",
-    options: &[(
-        "verify_tls",
-        "for rtsps: false accepts any certificate, including self-signed ones; true by default",
-    )],
+    options: &[
+        (
+            "verify_tls",
+            "for rtsps: false accepts any certificate, including self-signed ones; true by default",
+        ),
+        (
+            "sound",
+            "false does not request the camera's sound; true by default",
+        ),
+    ],
     open,
 };
 
@@ -86,6 +99,7 @@ struct Rtsp {
 
 fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
     let verify_tls = options.boolean("verify_tls")?.unwrap_or(true);
+    let sound = options.boolean("sound")?.unwrap_or(true);
     let url = Url::parse(address.bare())
         .ok()
         .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
@@ -104,6 +118,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     let mut client = Client::new(url, address.credentials, "ocelli");
     client.ssrf_guard = address.ssrf_guard;
     client.verify_tls = verify_tls;
+    client.sound = SoundRequest::new(sound);
     Ok(Arc::new(Rtsp { client, ffmpeg }))
 }
 
@@ -126,7 +141,7 @@ impl Rtsp {
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
         let mut client = self.client.clone();
         let budget = || -> Option<Budget> { Some(publisher.budget(PeerKind::Camera)) };
-        let mut session = match (client.open(budget).await, &self.ffmpeg) {
+        let mut session = match (client.play(budget).await, &self.ffmpeg) {
             (Ok(session), _) => session,
             (Err(SessionError::Codec(name)), Some(ffmpeg)) if client.url.scheme() == "rtsp" => {
                 return transcode(&client, &name, ffmpeg, publisher).await;
@@ -134,18 +149,25 @@ impl Rtsp {
             (Err(error), _) => return Err(client.explain(&error)),
         };
         let explained = |error: SessionError| client.explain(&error);
-        session.play().await.map_err(explained)?;
+        publisher.set_sound(session.sound_format().cloned());
+        let mut trial = client.sound.observe(session.sound_format().is_some());
         let codec = session.track().map_err(explained)?.codec();
         let mut reception = Reception::new(codec.unwrap_or(Codec::Jpeg), publisher);
         let mut pace = Pace::new(MAX_FPS);
         // The watchdog ends a silent stream.
         loop {
-            match session.receive().await.map_err(explained)? {
+            let received = session.receive().await;
+            match received
+                .inspect_err(|_| trial.note_failure())
+                .map_err(explained)?
+            {
                 Received::Picture(picture) => {
+                    trial.note_picture();
                     reception.publish_picture(picture, &session)?;
                     pace.wait().await;
                 }
                 Received::Packet => publisher.note_received(),
+                Received::Sound(unit) => reception.publish_sound(&unit, &session),
             }
         }
     }
@@ -159,6 +181,7 @@ async fn transcode(
     publisher: &Publisher,
 ) -> Result<(), Failure> {
     tracing::info!(camera = %client.peer(), codec, "its codec needs ffmpeg");
+    publisher.set_sound(None);
     let played = ffmpeg.play(&client.url, client.credentials.as_ref(), publisher);
     played.await.map_err(|failure| match failure.kind {
         FailureKind::Missing => Failure::new(

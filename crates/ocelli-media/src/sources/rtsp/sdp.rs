@@ -11,6 +11,8 @@ const MAX_TRACKS: usize = 32;
 const PAYLOAD_TYPES: u8 = 128;
 /// The clock rate of video in RTP, and the default for tracks that state none.
 const CLOCK_RATE: u32 = 90_000;
+/// The encodings of sound that can be passed on.
+const SOUND: [&str; 3] = ["mpeg4-generic", "pcma", "pcmu"];
 
 /// Parsed session description.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Track {
     pub payload_type: u8,
     /// Clock rate of its timestamps, in Hz.
     pub clock_rate: u32,
+    /// Number of channels of sound, if stated.
+    pub channels: Option<u8>,
     /// Codec parameters.
     pub parameters: Option<String>,
     /// Width and height of the pictures, if they are stated apart from the codec parameters.
@@ -68,7 +72,7 @@ struct Media {
     line: String,
     media: String,
     formats: Vec<u8>,
-    maps: BTreeMap<u8, (String, u32)>,
+    maps: BTreeMap<u8, (String, u32, Option<u8>)>,
     parameters: BTreeMap<u8, String>,
     dimensions: Option<(u16, u16)>,
     control: Option<String>,
@@ -178,7 +182,8 @@ impl Media {
                 }
                 let rate = parts.next().and_then(|rate| rate.trim().parse().ok());
                 let rate = rate.filter(|rate| *rate > 0).unwrap_or(CLOCK_RATE);
-                self.maps.insert(kind, (encoding, rate));
+                let channels = parts.next().and_then(|count| count.trim().parse().ok());
+                self.maps.insert(kind, (encoding, rate, channels));
             }
             "fmtp" => {
                 self.parameters.insert(kind, value.trim().to_owned());
@@ -196,10 +201,13 @@ impl Media {
                 .cloned()
                 .unwrap_or_else(|| static_encoding(kind))
         };
-        let is_supported = |kind: &u8| codec(&map(*kind).0).is_some();
+        let is_supported = |kind: &u8| {
+            let encoding = map(*kind).0;
+            codec(&encoding).is_some() || SOUND.contains(&encoding.as_str())
+        };
         let payload_type = self.formats.iter().copied().find(is_supported);
         let payload_type = payload_type.or(self.formats.first().copied())?;
-        let (mut encoding, clock_rate) = map(payload_type);
+        let (mut encoding, clock_rate, channels) = map(payload_type);
         if !self.maps.contains_key(&payload_type) {
             // Some cameras name the codec only by its parameters.
             let parameters = self.parameters.get(&payload_type).map(String::as_str);
@@ -215,6 +223,7 @@ impl Media {
             encoding,
             payload_type,
             clock_rate,
+            channels,
             parameters: self.parameters.remove(&payload_type),
             dimensions: self.dimensions,
             control: self.control,
@@ -246,7 +255,7 @@ fn payload_type(word: &str) -> Option<u8> {
 }
 
 /// Returns the encoding and the clock rate of a static payload type (RFC 3551).
-fn static_encoding(payload_type: u8) -> (String, u32) {
+fn static_encoding(payload_type: u8) -> (String, u32, Option<u8>) {
     let (name, rate) = match payload_type {
         0 => ("pcmu", 8000),
         3 => ("gsm", 8000),
@@ -258,9 +267,9 @@ fn static_encoding(payload_type: u8) -> (String, u32) {
         32 => ("mpv", CLOCK_RATE),
         33 => ("mp2t", CLOCK_RATE),
         34 => ("h263", CLOCK_RATE),
-        other => return (format!("type {other}"), CLOCK_RATE),
+        other => return (format!("type {other}"), CLOCK_RATE, None),
     };
-    (name.to_owned(), rate)
+    (name.to_owned(), rate, None)
 }
 
 #[cfg(test)]
@@ -289,6 +298,7 @@ mod tests {
             encoding: "h264".into(),
             payload_type: 96,
             clock_rate: 90_000,
+            channels: None,
             parameters: Some(parameters.into()),
             dimensions: None,
             control: Some("track1".into()),

@@ -1,14 +1,17 @@
-//! RTSP session: SETUP, PLAY, keep-alive, and receiving pictures.
+//! RTSP session: SETUP, PLAY, keep-alive, and receiving pictures and sound.
 
 use super::super::{REFUSED, SsrfGuard};
 use super::answers;
 use super::datagrams::{Datagrams, foreign_packets};
 use super::error::SessionError;
-use super::input::Item;
+use super::input::{Flow, Item};
 use super::message::{Message, Start, quoted, value};
+use super::rtcp::SenderReport;
 use super::sdp::{Description, Track};
+use super::sound_packets::{SoundPackets, Unit};
 use super::talk::{TeardownOnDrop, with_timeout};
 use super::unpacker::{Picture, Unpacker};
+use ocelli_core::SoundFormat;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
@@ -16,6 +19,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_unti
 /// Timeouts for the responses to SETUP and PLAY.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(5);
 const PLAY_TIMEOUT: Duration = Duration::from_secs(8);
+/// Timeout for the response to SETUP of the sound.
+const SOUND_TIMEOUT: Duration = Duration::from_secs(3);
+/// A sender report that is older than this is not used.
+const MAX_REPORT_AGE: Duration = Duration::from_secs(300);
 /// Timeout for the first packet over UDP.
 const FIRST_DATAGRAM: Duration = Duration::from_secs(8);
 /// The reason if none arrives.
@@ -49,7 +56,20 @@ pub enum Received {
     Picture(Picture),
     /// A packet that completes no picture.
     Packet,
+    /// A unit of sound.
+    Sound(Unit),
 }
+
+/// The sound of a session.
+struct Sound {
+    /// Channel of its packets, if they are sent over TCP.
+    channel: Option<u8>,
+    packets: SoundPackets,
+    report: Option<Report>,
+}
+
+/// A sender report, and when it arrived.
+type Report = (SenderReport, Instant);
 
 /// A session, from DESCRIBE on.
 pub struct Session {
@@ -62,6 +82,9 @@ pub struct Session {
     /// Channel of the packets.
     channel: u8,
     unpacker: Option<Unpacker>,
+    /// The last sender report of the pictures.
+    report: Option<Report>,
+    sound: Option<Sound>,
     keep_alive: Option<KeepAlive>,
     /// When the first packet over UDP must have arrived.
     first_datagram: Option<Instant>,
@@ -79,6 +102,8 @@ impl Session {
             ssrf_guard: SsrfGuard::disabled(),
             channel: 0,
             unpacker: None,
+            report: None,
+            sound: None,
             keep_alive: None,
             first_datagram: None,
             has_news: false,
@@ -166,7 +191,7 @@ impl Session {
         let is_allowed = |ip: &IpAddr| self.ssrf_guard.allows(SocketAddr::new(*ip, 0));
         match delivery {
             Delivery::Tcp => {
-                self.channel = answers::channel(transport)?;
+                self.channel = answers::channel(transport, 0)?;
                 if let Some(unpacker) = &mut self.unpacker {
                     unpacker.note_connection();
                 }
@@ -190,6 +215,117 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Sets up the first track with sound that can be passed on, if there is one. A camera that
+    /// refuses it is played without sound.
+    ///
+    /// # Errors
+    /// The connection can't be used any more.
+    pub async fn set_up_sound(&mut self) -> Result<(), SessionError> {
+        let offered = self.tracks().iter().find_map(|track| {
+            let packets = SoundPackets::new(track)?;
+            Some((track.control.clone(), packets))
+        });
+        // With the address of the pictures, it would be these that are set up again.
+        let pictures = self.track()?.control.as_ref();
+        let Some((Some(control), packets)) = offered else {
+            return Ok(());
+        };
+        if pictures == Some(&control) {
+            return Ok(());
+        }
+        let uri = answers::join(&self.talk.base, &control);
+        let free_channel = if self.channel < 2 { 2 } else { 0 };
+        let delivery = self.delivery();
+        let transport = match delivery {
+            Delivery::Tcp => format!(
+                "RTP/AVP/TCP;unicast;interleaved={free_channel}-{}",
+                free_channel + 1
+            ),
+            Delivery::Udp => match self.talk.connection.open_sound_datagrams() {
+                Ok((rtp, rtcp)) => format!("RTP/AVP;unicast;client_port={rtp}-{rtcp}"),
+                Err(_) => return Ok(()),
+            },
+            // Joining a second group is not worth it.
+            Delivery::Multicast => return Ok(()),
+        };
+        let header = [("Transport", value(transport))];
+        let response = with_timeout(SOUND_TIMEOUT, self.talk.request("SETUP", &uri, &header)).await;
+        let response = match response {
+            Ok(response) => response,
+            Err(
+                fault @ (SessionError::Closed
+                | SessionError::Io(_)
+                | SessionError::Silent
+                | SessionError::Message(_)
+                | SessionError::BudgetExceeded(_)),
+            ) => return Err(fault),
+            Err(fault) => {
+                tracing::debug!(?fault, "the camera refuses to send its sound");
+                self.talk.connection.sound_datagrams = None;
+                return Ok(());
+            }
+        };
+        let transport = response.header("Transport").unwrap_or_default();
+        let channel = match delivery {
+            Delivery::Tcp => match answers::channel(transport, free_channel) {
+                Ok(channel) if channel != self.channel => Some(channel),
+                // Its packets can't be told from others, or are sent in another way.
+                _ => return Ok(()),
+            },
+            _ => {
+                let Ok(ports) = answers::server_ports(transport) else {
+                    self.talk.connection.sound_datagrams = None;
+                    return Ok(());
+                };
+                let source = answers::source(transport);
+                let source = source.filter(|ip| self.ssrf_guard.allows(SocketAddr::new(*ip, 0)));
+                if let Some(datagrams) = &mut self.talk.connection.sound_datagrams {
+                    datagrams.accept(source);
+                    ports.into_iter().for_each(|ports| datagrams.aim(ports));
+                }
+                None
+            }
+        };
+        self.sound = Some(Sound {
+            channel,
+            packets,
+            report: None,
+        });
+        Ok(())
+    }
+
+    /// Returns the format of the sound, if it was set up.
+    pub fn sound_format(&self) -> Option<&SoundFormat> {
+        self.sound.as_ref().map(|sound| sound.packets.format())
+    }
+
+    /// Returns the ticks of the sound's clock a second.
+    pub fn sound_clock_rate(&self) -> u32 {
+        let sound = self.sound.as_ref();
+        sound.map_or(1, |sound| sound.packets.clock_rate())
+    }
+
+    /// Returns the difference between the times of sound and of pictures that were recorded at
+    /// the same moment, in µs since the first packet of each, according to the camera's sender
+    /// reports; `None` without these.
+    pub fn sound_offset(&self) -> Option<i64> {
+        let (sound, unpacker) = (self.sound.as_ref()?, self.unpacker.as_ref()?);
+        let usable = |report: Option<Report>| {
+            let (report, arrived) = report?;
+            (arrived.elapsed() < MAX_REPORT_AGE).then_some(report)
+        };
+        let begin = |report: SenderReport, elapsed: i64, rate: u32| {
+            let micros = i128::from(elapsed) * 1_000_000 / i128::from(rate.max(1));
+            report.time - micros as i64
+        };
+        let (of_pictures, of_sound) = (usable(self.report)?, usable(sound.report)?);
+        let elapsed = unpacker.elapsed_at(of_pictures.stamp)?;
+        let pictures_began = begin(of_pictures, elapsed, unpacker.clock_rate());
+        let elapsed = sound.packets.elapsed_at(of_sound.stamp)?;
+        let sound_began = begin(of_sound, elapsed, sound.packets.clock_rate());
+        Some(sound_began - pictures_began)
     }
 
     /// Starts playback of the track that was set up.
@@ -250,6 +386,11 @@ impl Session {
             if news {
                 return Ok(Received::Packet);
             }
+            if let Some(sound) = &mut self.sound
+                && let Some(unit) = sound.packets.pull()
+            {
+                return Ok(Received::Sound(unit));
+            }
             // What happens next without the camera: a missing packet is given up, or the first one
             // is.
             let due = unpacker.due().or(self.first_datagram);
@@ -270,23 +411,45 @@ impl Session {
                     continue;
                 }
             };
-            let packet = match item? {
-                Item::Packet(channel, packet) if channel == self.channel => {
-                    connection.bytes(packet)
+            let (flow, packet) = match item? {
+                Item::Packet(channel, packet) => {
+                    let sound = self.sound.as_ref().and_then(|sound| sound.channel);
+                    let is_report_of = |of: u8| channel == of.wrapping_add(1);
+                    let flow = if channel == self.channel {
+                        Flow::Pictures
+                    } else if sound == Some(channel) {
+                        Flow::Sound
+                    } else if is_report_of(self.channel) {
+                        Flow::PictureReports
+                    } else if sound.is_some_and(is_report_of) {
+                        Flow::SoundReports
+                    } else {
+                        continue;
+                    };
+                    (flow, connection.bytes(packet))
                 }
-                // RTCP sender reports and other packets.
-                Item::Packet(..) => continue,
-                Item::Datagram(len) => {
-                    self.first_datagram = None;
-                    connection.datagram(len)
-                }
+                Item::Datagram(flow, len) => (flow, connection.datagram(flow, len)),
                 Item::Message(message) => {
                     self.handle_message(&message)?;
                     continue;
                 }
             };
-            self.has_news = unpacker.push(packet)?;
-            if let Some(datagrams) = &mut connection.datagrams {
+            let now = Instant::now();
+            let report = |packet| SenderReport::parse(packet).map(|report| (report, now));
+            match (flow, &mut self.sound) {
+                (Flow::Pictures, _) => {
+                    self.first_datagram = None;
+                    self.has_news = unpacker.push(packet)?;
+                }
+                (Flow::PictureReports, _) => self.report = report(packet).or(self.report),
+                (Flow::Sound, Some(sound)) => sound.packets.push(packet),
+                (Flow::SoundReports, Some(sound)) => {
+                    sound.report = report(packet).or(sound.report);
+                }
+                (Flow::Sound | Flow::SoundReports, None) => {}
+            }
+            let both = [&mut connection.datagrams, &mut connection.sound_datagrams];
+            for datagrams in both.into_iter().flatten() {
                 datagrams.report_when_due();
             }
         }

@@ -170,7 +170,7 @@ impl Exchange {
             let message = match self.connection.next().await? {
                 Item::Message(message) => message,
                 // Its limit is the budget.
-                Item::Datagram(_) => continue,
+                Item::Datagram(..) => continue,
                 // Packets before the response to PLAY, or after TEARDOWN.
                 Item::Packet(_, packet) => {
                     ahead += packet.len();
@@ -298,6 +298,7 @@ impl Drop for TeardownOnDrop {
             return;
         };
         talk.connection.datagrams = None;
+        talk.connection.sound_datagrams = None;
         let teardown = async {
             if let Ok(Err(fault)) = timeout(TEARDOWN_TIMEOUT, talk.teardown()).await {
                 tracing::debug!(?fault, "the session was not ended");

@@ -9,6 +9,7 @@ use super::error::SessionError;
 use super::jpeg_packets::{self, JpegPackets};
 use super::message::quoted;
 use super::order::{Order, Turn};
+use super::rtp::{Preferred, Rtp};
 use super::sdp::Track;
 use crate::jpeg;
 use ocelli_core::{Codec, FrameBuffer};
@@ -22,9 +23,6 @@ const MAX_BYTES: usize = jpeg::MAX_BYTES;
 /// Number of unreadable packets without a complete picture between them after which the stream
 /// is given up.
 const MAX_INVALID_PACKETS: usize = 1000;
-/// Number of consecutive packets from another sender, or with another payload type, after which
-/// these are accepted.
-const FOREIGN_PACKETS: usize = 32;
 /// Number of consecutive packets in the camera's connection from any other senders, after which
 /// the sender means nothing.
 const MAX_STRANGERS: usize = 4;
@@ -62,94 +60,6 @@ pub struct Unpacker {
     stamp: Option<(i64, i64)>,
     /// Unreadable packets since the last picture.
     faults: usize,
-}
-
-/// The fields of an RTP packet that matter here.
-struct Rtp<'a> {
-    mark: bool,
-    payload_type: u8,
-    sequence: u16,
-    stamp: u32,
-    sender: u32,
-    payload: &'a [u8],
-}
-
-impl<'a> Rtp<'a> {
-    fn parse(packet: &'a [u8]) -> Result<Self, &'static str> {
-        let &[
-            first,
-            second,
-            s0,
-            s1,
-            t0,
-            t1,
-            t2,
-            t3,
-            f0,
-            f1,
-            f2,
-            f3,
-            ref rest @ ..,
-        ] = packet
-        else {
-            return Err("too short");
-        };
-        if first >> 6 != 2 {
-            return Err("packets that are not RTP version 2");
-        }
-        let sources = usize::from(first & 0x0F) * 4;
-        let mut payload = rest.get(sources..).ok_or("too short")?;
-        if first & 0x10 != 0 {
-            let &[_, _, high, low, ref after @ ..] = payload else {
-                return Err("too short");
-            };
-            let words = usize::from(u16::from_be_bytes([high, low]));
-            payload = after.get(words * 4..).ok_or("too short")?;
-        }
-        // Some cameras set the padding bit without padding.
-        if let (true, Some(&padding)) = (first & 0x20 != 0, payload.last()) {
-            let len = payload.len().checked_sub(usize::from(padding));
-            payload = &payload[..len.unwrap_or(payload.len())];
-        }
-        Ok(Self {
-            mark: second & 0x80 != 0,
-            payload_type: second & 0x7F,
-            sequence: u16::from_be_bytes([s0, s1]),
-            stamp: u32::from_be_bytes([t0, t1, t2, t3]),
-            sender: u32::from_be_bytes([f0, f1, f2, f3]),
-            payload,
-        })
-    }
-}
-
-/// A value that packets should have.
-struct Preferred<T> {
-    known: Option<T>,
-    /// Another value, and the number of consecutive packets that have it.
-    other: Option<(T, usize)>,
-}
-
-impl<T: Copy + PartialEq> Preferred<T> {
-    fn new(known: Option<T>) -> Self {
-        Self { known, other: None }
-    }
-
-    /// Returns true if a packet with this value is accepted.
-    fn accepts(&mut self, value: T) -> bool {
-        if self.known.is_none_or(|known| known == value) {
-            self.known = Some(value);
-            self.other = None;
-            return true;
-        }
-        let before = self.other.filter(|(other, _)| *other == value);
-        let count = before.map_or(0, |(_, count)| count) + 1;
-        self.other = Some((value, count));
-        if count <= FOREIGN_PACKETS {
-            return false;
-        }
-        *self = Self::new(Some(value));
-        true
-    }
 }
 
 impl Unpacker {
@@ -333,6 +243,19 @@ impl Unpacker {
         let now = last.saturating_add(i64::from(passed));
         self.stamp = Some((now, start));
         now
+    }
+
+    /// Returns the time from the first picture to this timestamp of a report, in ticks of the
+    /// camera's clock; `None` before the first packet.
+    pub fn elapsed_at(&self, stamp: u32) -> Option<i64> {
+        let (last, start) = self.stamp?;
+        let passed = stamp.wrapping_sub(last as u32).cast_signed();
+        Some(last.saturating_add(i64::from(passed)).saturating_sub(start))
+    }
+
+    /// Returns the ticks of the camera's clock a second.
+    pub fn clock_rate(&self) -> u32 {
+        self.clock_rate
     }
 
     fn fault(&mut self, fault: &str) -> Result<(), SessionError> {

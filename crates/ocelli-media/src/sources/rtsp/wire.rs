@@ -1,5 +1,6 @@
 //! TCP or TLS connection to a camera.
 
+use super::super::connect_tls;
 use super::error::SessionError;
 use ocelli_core::{Budget, CpuTimer};
 use rustls::ClientConfig;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Timeout for connecting, and for the TLS handshake.
@@ -58,8 +58,8 @@ impl Wire {
         let Some(tls) = tls else {
             return Ok(Self::Plain(stream));
         };
-        let connector = TlsConnector::from(tls.config.clone());
-        let shaken = charged(connector.connect(tls.name.clone(), stream), budget);
+        let handshake = connect_tls(tls.config.clone(), tls.name.clone(), stream);
+        let shaken = charged(handshake, budget);
         let stream = timeout(CONNECT_TIMEOUT, shaken).await;
         let stream = stream.map_err(late)?.map_err(SessionError::Tls)?;
         Ok(Self::Tls(Box::new(stream)))

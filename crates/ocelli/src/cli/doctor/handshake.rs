@@ -4,6 +4,7 @@ use super::accept;
 use super::http::{Head, HttpResponse};
 use super::report::Report;
 use super::route::Route;
+use super::tls::CLIENT_CERTIFICATE;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ocelli_media::sources::redact;
@@ -263,6 +264,7 @@ pub fn report_refusal(head: &Head, excerpt: Option<&str>, report: &mut Report) {
 pub fn report_no_response(response: &HttpResponse, route: &Route, report: &mut Report) {
     let message = match response {
         HttpResponse::Head(..) => return,
+        HttpResponse::NeedsCertificate => return report.fail("tls", CLIENT_CERTIFICATE),
         HttpResponse::Other(bytes) if bytes.first() == Some(&0x15) => {
             "The server speaks TLS on this port. Write the address with wss:// or https://."
                 .to_owned()

@@ -1,6 +1,8 @@
 //! A minimal HTTP/1.1 client, as strict as a browser but with more detailed errors.
 
 use super::route::Stream;
+use ocelli_media::sources::TlsFault;
+use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -41,6 +43,8 @@ pub enum HttpResponse {
     Head(Head, Vec<u8>),
     /// Bytes that are not HTTP.
     Other(Vec<u8>),
+    /// The server ended the TLS connection because it requires a client certificate.
+    NeedsCertificate,
     /// The connection ended after this many bytes.
     Closed(usize),
     /// The head was not complete within the time limit, after this many bytes.
@@ -55,10 +59,12 @@ pub async fn send_request(stream: &mut dyn Stream, request: &str) -> HttpRespons
     };
     match timeout(RESPONSE_TIMEOUT, sent).await {
         Ok(Ok(())) => {}
+        Ok(Err(error)) if needs_certificate(&error) => return HttpResponse::NeedsCertificate,
         Ok(Err(_)) => return HttpResponse::Closed(0),
         Err(_) => return HttpResponse::Silent(0),
     }
     let mut read = Vec::new();
+    let mut is_refused = false;
     let head = async {
         loop {
             let started = &read[..read.len().min(5)];
@@ -69,8 +75,12 @@ pub async fn send_request(stream: &mut dyn Stream, request: &str) -> HttpRespons
                 return Some(end);
             }
             match stream.read_buf(&mut read).await {
-                Ok(0) | Err(_) => return None,
+                Ok(0) => return None,
                 Ok(_) => {}
+                Err(error) => {
+                    is_refused = needs_certificate(&error);
+                    return None;
+                }
             }
         }
     };
@@ -82,12 +92,17 @@ pub async fn send_request(stream: &mut dyn Stream, request: &str) -> HttpRespons
                 None => HttpResponse::Other(read),
             }
         }
+        Ok(None) if is_refused => HttpResponse::NeedsCertificate,
         Ok(None) if read.starts_with(b"HTTP/") || read.is_empty() => {
             HttpResponse::Closed(read.len())
         }
         Ok(None) => HttpResponse::Other(read),
         Err(_) => HttpResponse::Silent(read.len()),
     }
+}
+
+fn needs_certificate(error: &io::Error) -> bool {
+    TlsFault::of(error) == Some(TlsFault::ClientCertificate)
 }
 
 /// The end of the head and the start of the body. Browsers accept bare line feeds.

@@ -101,7 +101,7 @@ fn check(fault: &SessionError) -> &'static str {
         SessionError::Status(401 | 403, _) | SessionError::Challenge(_) => "sign-in",
         SessionError::Status(404 | 454, _) => "address",
         SessionError::Status(453 | 503, _) => "sessions",
-        SessionError::Tls(_) | SessionError::Roots(_) => "tls",
+        fault if fault.is_tls() => "tls",
         SessionError::Unusable(reason) if reason.contains("offers no video") => "tracks",
         _ => "rtsp",
     }
@@ -134,7 +134,8 @@ fn advice(fault: &SessionError, has_password: bool) -> &'static str {
         SessionError::Unusable(reason) if reason.contains("offers no video") => {
             "Check the path of the address."
         }
-        SessionError::Tls(_) | SessionError::Message(BadMessage::Tls) => "",
+        SessionError::Message(BadMessage::Tls) => "",
+        fault if fault.is_tls() => "",
         _ => "Try ffmpeg:rtsp://…, or update the camera's firmware.",
     }
 }

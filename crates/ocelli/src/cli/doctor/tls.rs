@@ -5,7 +5,7 @@
 
 use super::report::Report;
 use super::route::{Route, Stream};
-use ocelli_media::sources::{TlsFault, certificate_fault};
+use ocelli_media::sources::{NoClientCertificate, TlsFault, certificate_fault, connect_tls};
 use ocelli_net::tls::day;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -18,12 +18,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
 /// A certificate that expires sooner than this is a warning.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Advice for a server with outdated TLS.
+const TOO_OLD: &str = "Update it, or put a reverse proxy in front of it. If it is a camera, the \
+     hub can play it with ffmpeg: in front of its address.";
+/// The message for a server that requires a client certificate. With TLS 1.3, the server tells
+/// it only after the handshake.
+pub const CLIENT_CERTIFICATE: &str = "The server requires a certificate from its clients, and \
+     browsers and the hub send none. Turn that off at the server.";
 
 /// Makes the TLS handshake. Returns `None` if it fails, or if the certificate is not trusted and
 /// the request may contain a secret.
@@ -52,7 +59,7 @@ pub async fn handshake(
             versions
                 .dangerous()
                 .with_custom_certificate_verifier(witness.clone())
-                .with_no_client_auth()
+                .with_client_cert_resolver(Arc::new(NoClientCertificate))
         });
     let Ok(mut config) = config else {
         report.fail("tls", "This program was built without TLS.");
@@ -60,7 +67,7 @@ pub async fn handshake(
     };
     // The ALPN protocol that browsers offer for a WebSocket: HTTP/2 has no Upgrade.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let handshake = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
+    let handshake = connect_tls(Arc::new(config), name.clone(), stream);
     let stream = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -115,17 +122,14 @@ fn error_message(error: &std::io::Error, route: &Route) -> String {
              HTTP/1.1. Enable http/1.1 in addition to h2."
                 .to_owned()
         }
-        Some(TlsFault::Version | TlsFault::Ciphers) => {
-            "The server supports no TLS version and cipher that browsers still accept: they \
-             require 1.2 or 1.3 with current ciphers. Update it, or put a reverse proxy in front \
-             of it. If it is a camera, the hub can play it with ffmpeg: in front of its address."
-                .to_owned()
-        }
-        Some(TlsFault::ClientCertificate) => {
-            "The server requires a certificate from its clients, and browsers and the hub send \
-             none. Turn that off at the server."
-                .to_owned()
-        }
+        Some(TlsFault::Version) => format!(
+            "The server supports neither TLS 1.2 nor TLS 1.3, and browsers accept no older \
+             version. {TOO_OLD}"
+        ),
+        Some(TlsFault::Ciphers) => format!(
+            "The server supports no key exchange and cipher that browsers still accept. {TOO_OLD}"
+        ),
+        Some(TlsFault::ClientCertificate) => CLIENT_CERTIFICATE.to_owned(),
         Some(TlsFault::Name) => {
             "The server aborts the TLS handshake because it has no certificate for this name. Use \
              a name that it knows, or add this one at the server."

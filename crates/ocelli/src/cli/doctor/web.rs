@@ -4,6 +4,7 @@
 use super::http::{self, Head, HttpResponse};
 use super::report::Report;
 use super::route::Route;
+use super::tls::CLIENT_CERTIFICATE;
 use super::{camera, socket};
 use crate::config::from_argument;
 use url::Url;
@@ -29,9 +30,11 @@ pub async fn diagnose(written: &str, url: &Url, protocol: Option<&str>, report: 
     );
     let response = http::send_request(stream.as_mut(), &request).await;
     drop(stream);
-    // The hub accepts responses that are not quite HTTP.
-    let HttpResponse::Head(head, _) = response else {
-        return diagnose_camera(written, report).await;
+    let head = match response {
+        HttpResponse::Head(head, _) => head,
+        HttpResponse::NeedsCertificate => return report.fail("tls", CLIENT_CERTIFICATE),
+        // The hub accepts responses that are not quite HTTP.
+        _ => return diagnose_camera(written, report).await,
     };
     if has_credentials || is_camera(&head) {
         report.pass("page", format!("The server answers ({}).", head.status));

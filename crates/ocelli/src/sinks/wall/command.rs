@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The id that means every camera.
+pub const ALL: &str = "*";
+
 /// The pace and the stream that a viewer requests for a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct StreamOptions {
@@ -24,6 +27,9 @@ pub struct StreamOptions {
     /// Whether only key frames of native video are sent.
     #[serde(default, rename = "keyOnly")]
     pub key_only: bool,
+    /// Whether the camera's sound is sent.
+    #[serde(default)]
+    pub sound: bool,
 }
 
 /// Reads a list of codecs. Unknown ones are ignored, because a viewer may support codecs that
@@ -50,6 +56,7 @@ impl Default for StreamOptions {
             stream: small(),
             codecs: Decodable::default(),
             key_only: false,
+            sound: false,
         }
     }
 }
@@ -95,11 +102,18 @@ impl Command {
     /// The message states what is wrong with the command.
     pub fn parse(text: &str) -> Result<Self, String> {
         let command: Command = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if let Command::Subscribe { options, .. } = &command
-            && let Some(fps) = options.max_fps
-            && !(fps.is_finite() && fps > 0.0)
-        {
-            return Err(format!("maxFps must be a number above 0, not {fps}"));
+        if let Command::Subscribe { cameras, options } = &command {
+            if let Some(fps) = options.max_fps
+                && !(fps.is_finite() && fps > 0.0)
+            {
+                return Err(format!("maxFps must be a number above 0, not {fps}"));
+            }
+            if options.sound && (cameras.len() != 1 || cameras.contains(ALL)) {
+                return Err(format!(
+                    "sound is for one camera at a time: list exactly one id with \"sound\":true, \
+                     and not {ALL:?}"
+                ));
+            }
         }
         Ok(command)
     }
@@ -145,6 +159,22 @@ mod tests {
             jpeg: true,
         };
         assert_eq!((options.codecs, options.key_only), (codecs, true));
+    }
+
+    #[test]
+    fn sound_is_for_one_camera() {
+        let one = r#"{"cmd":"subscribe","cameras":["a","a"],"sound":true}"#;
+        let Ok(Command::Subscribe { options, .. }) = Command::parse(one) else {
+            panic!("a subscription");
+        };
+        assert!(options.sound);
+        for cameras in [r#"["a","b"]"#, r#"["*"]"#, r#"["a","*"]"#, "[]"] {
+            let text = format!(r#"{{"cmd":"subscribe","cameras":{cameras},"sound":true}}"#);
+            let message = Command::parse(&text).expect_err("a refusal");
+            assert!(message.contains("list exactly one id"), "{message}");
+            let silent = text.replace("true", "false");
+            assert!(Command::parse(&silent).is_ok(), "{silent}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::watch::Watched;
 use crate::visitor::Visitor;
 use ocelli_core::text::{shown, without_secrets};
-use ocelli_core::{Camera, Codec, Hub, Quality, StreamListing, Timestamp};
+use ocelli_core::{Camera, Codec, Hub, Quality, SoundFormat, StreamListing, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +67,9 @@ fn describe(camera: &Camera) -> Value {
     if !streams.is_empty() {
         described["streams"] = streams.iter().map(describe_stream).collect();
     }
+    if let Some(sound) = camera.sound() {
+        described["sound"] = describe_sound(&sound);
+    }
     if camera.has_substream() {
         described["hasSubstream"] = true.into();
     }
@@ -110,6 +113,20 @@ fn describe_stream(stream: &StreamListing) -> Value {
     }
     if stream.fps > 0.0 {
         described["fps"] = ((stream.fps * 10.0).round() / 10.0).into();
+    }
+    described
+}
+
+fn describe_sound(sound: &SoundFormat) -> Value {
+    let mut described = json!({
+        "codec": sound.codec.name(),
+        "type": sound.codec_string,
+        "rate": sound.rate,
+        "channels": sound.channels,
+    });
+    if !sound.config.is_empty() {
+        let digits = sound.config.iter().map(|byte| format!("{byte:02x}"));
+        described["config"] = digits.collect::<String>().into();
     }
     described
 }

@@ -5,10 +5,11 @@
 //! Nothing is prepared before that, so nothing can queue.
 //!
 //! [`command`] parses what viewers send, [`watch`] holds a viewer's subscriptions,
-//! [`event`] formats the additional events of the `ocelli.v2` form.
+//! [`sound`] the one to a camera's sound, and [`event`] formats the additional events of the `ocelli.v2` form.
 
 mod command;
 mod event;
+mod sound;
 mod watch;
 
 use crate::answer::Problem;
@@ -169,7 +170,7 @@ impl Viewer {
         let v2 = self.v2.is_some();
         let unknown = match command {
             Command::Subscribe { cameras, options } => {
-                // The plain form has no pace: only the socket limits it.
+                // The plain form has no pace and no sound: only the socket limits it.
                 let options = if v2 { options } else { Default::default() };
                 self.watched.subscribe(&cameras, options)
             }
@@ -213,7 +214,18 @@ impl Delivery for Viewer {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        self.watched.poll_frame(cx).map(Next::Frame)
+        // Sound is small, so it is sent ahead of the next picture.
+        if let Some(message) = self.watched.sound.take() {
+            return Poll::Ready(Next::Message(message));
+        }
+        if let Poll::Ready(frame) = self.watched.poll_frame(cx) {
+            return Poll::Ready(Next::Frame(frame));
+        }
+        // The search for a picture may have consumed the token of a unit of sound.
+        match self.watched.sound.take() {
+            Some(message) => Poll::Ready(Next::Message(message)),
+            None => Poll::Pending,
+        }
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,6 +1,7 @@
 //! The subscriptions of one viewer of the wall, with their credit, pace and turn.
 
-use super::command::StreamOptions;
+use super::command::{ALL, StreamOptions};
+use super::sound::Sound;
 use crate::visitor::Visitor;
 use ocelli_core::{Camera, CameraSubscription, Delivery, Frame, Hub, Ready, Token};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The slowest pace. Longer intervals would overflow time arithmetic.
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// The id that means every camera.
-const ALL: &str = "*";
+/// The token of the sound, which no camera has.
+const SOUND: Token = 0;
 
 /// What a viewer was sent of a camera.
 pub struct Counts {
@@ -125,6 +126,8 @@ pub struct Watched {
     timer: Pin<Box<Sleep>>,
     /// Frames sent and dropped by subscriptions that ended.
     past: (u64, u64),
+    /// The sound of one of the cameras.
+    pub sound: Sound,
 }
 
 impl Watched {
@@ -134,13 +137,15 @@ impl Watched {
             hub,
             visitor,
             ready: Arc::default(),
-            watches: Vec::new(),
+            // The first token is that of the sound.
+            watches: vec![None],
             tokens: BTreeMap::new(),
             all: None,
             excluded: BTreeSet::new(),
             due: BTreeSet::new(),
             timer: Box::pin(sleep_until(Instant::now())),
             past: (0, 0),
+            sound: Sound::default(),
         }
     }
 
@@ -163,6 +168,7 @@ impl Watched {
                 self.excluded.clear();
                 // Cameras that are already subscribed get the new wish too.
                 for camera in self.visitor.cameras() {
+                    self.sound.end(camera.id().as_str());
                     self.watch(camera, options);
                 }
                 continue;
@@ -170,7 +176,11 @@ impl Watched {
             match self.visible(id) {
                 Some(camera) => {
                     self.excluded.remove(camera.id().as_str());
-                    self.watch(camera, options);
+                    self.watch(camera.clone(), options);
+                    match options.sound {
+                        true => self.sound.start(camera, &self.ready, SOUND),
+                        false => self.sound.end(camera.id().as_str()),
+                    }
                 }
                 None => unknown.push(id.clone()),
             }
@@ -184,9 +194,13 @@ impl Watched {
             if id == ALL {
                 self.all = None;
                 let watched: Vec<_> = self.tokens.keys().cloned().collect();
-                watched.iter().for_each(|id| self.end(id));
+                for id in &watched {
+                    self.sound.end(id);
+                    self.end(id);
+                }
             } else if let Some(camera) = self.hub.find_by_id(id) {
                 let id = camera.id().as_str();
+                self.sound.end(id);
                 self.end(id);
                 if self.all.is_some() {
                     self.excluded.insert(id.to_owned());
@@ -217,10 +231,19 @@ impl Watched {
         });
         for (id, now, options) in watched.collect::<Vec<_>>() {
             match now {
-                Some(camera) => self.watch(camera, options),
-                None => self.end(&id),
+                Some(camera) => {
+                    if self.sound.id() == Some(&*id) {
+                        self.sound.start(camera.clone(), &self.ready, SOUND);
+                    }
+                    self.watch(camera, options);
+                }
+                None => {
+                    self.sound.end(&id);
+                    self.end(&id);
+                }
             }
         }
+        self.sound.follow(&self.ready, SOUND);
         for watch in self.watches.iter_mut().flatten() {
             watch.subscription.follow_camera();
             if let Some(former) = &mut watch.former {
@@ -250,8 +273,9 @@ impl Watched {
         }
         // The new subscription starts before the old one ends, so that a change of camera never
         // stops an upstream in between.
-        let free = self.watches.iter().position(Option::is_none);
-        let token = free.unwrap_or(self.watches.len());
+        let mut places = self.watches.iter().enumerate().skip(SOUND + 1);
+        let free = places.find(|(_, watch)| watch.is_none());
+        let token = free.map_or(self.watches.len(), |(token, _)| token);
         let mut watch = Watch::new(camera, options, ready, token);
         if current.is_some() {
             watch.subscription.mark_switched();

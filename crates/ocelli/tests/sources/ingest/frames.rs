@@ -1,9 +1,9 @@
 //! What a device sends: complete pictures, limited in size and rate.
 
 use super::{admin, device, newest_stream, shows, site};
-use crate::support::TIMEOUT;
 use crate::support::device::{Device, Key, picture};
 use crate::support::http::get;
+use crate::support::{TIMEOUT, shades};
 use bytes::Bytes;
 use ocelli_testkit::jpeg;
 use ocelli_testkit::websocket::{Frame, KEY, RawSocket};
@@ -95,6 +95,25 @@ async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_disconnect(
     );
     // The last picture stays.
     shows(hub, "cam1", &good).await;
+}
+
+#[tokio::test]
+async fn a_picture_without_huffman_tables_is_shown_with_the_standard_ones() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::create(hub, "live", "cam1").await;
+    let (mut device_socket, _) = Device::ready(hub, &key).await;
+    let mut complete = Vec::new();
+    let pixels: Vec<u8> = (0..64 * 64).map(|at| (at / 17) as u8).collect();
+    jpeg_encoder::Encoder::new(&mut complete, 80)
+        .encode(&pixels, 64, 64, jpeg_encoder::ColorType::Luma)
+        .unwrap();
+    let bare = jpeg::without_tables(&complete);
+    let expected = ocelli_media::jpeg::picture(&bare).unwrap().buffer;
+    assert!(expected.len() > bare.len() + 100);
+    assert_eq!(shades(expected.payload()), shades(&complete));
+    device_socket.show(bare.into()).await;
+    shows(hub, "cam1", &Bytes::copy_from_slice(expected.payload())).await;
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! Series storage across a restart, a crash, and a full disk.
 
 use super::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
-use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::get;
 use crate::support::tempdir::Dir;
+use crate::support::{TIMEOUT, eventually};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[tokio::test]
@@ -116,17 +118,15 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     assert!(killed as f64 - last < 2000.0, "{} ms", killed as f64 - last);
 }
 
-#[tokio::test]
-async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
-    let dir = Dir::new("telemetry");
-    let config = dir.0.as_path().join("ocelli.toml");
+/// Starts a hub whose files must not become longer than this limit of the shell. Exceeding it is an
+/// error, as on a full disk, and not a signal.
+fn limited_site(dir: &Path, limit: &str) -> Site {
+    let config = dir.join("ocelli.toml");
     std::fs::write(&config, "listen = \"127.0.0.1:0\"\n").unwrap();
-    // Limits the file size of the shell's children to 200 blocks of 1024 bytes. Exceeding it is
-    // an error, as on a full disk, and not a signal.
     let script = format!(
-        "trap '' XFSZ; ulimit -f 200; exec {OCELLI} serve --config {} --data {}",
+        "trap '' XFSZ; ulimit -S -f {limit}; exec {OCELLI} serve --config {} --data {}",
         config.display(),
-        dir.0.as_path().join("data").display()
+        dir.join("data").display()
     );
     let hub = ocelli_testkit::HubBuilder::new("/bin/bash")
         .env("OCELLI_ADMIN_TOKEN", ADMIN)
@@ -136,7 +136,91 @@ async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
         port(&hub, "samples over TCP on"),
         port(&hub, "viewers of samples on"),
     );
-    let site = Site { hub, tcp, ws };
+    Site { hub, tcp, ws }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told_and_kept_and_series_continue_in_memory() {
+    let dir = Dir::new("telemetry");
+    let mut before = site(dir.0.as_path(), "", "");
+    let mut text = String::from("kept\n");
+    for i in 0..20_000_u64 {
+        // Numbers that compress poorly.
+        let y = (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64;
+        text.push_str(&format!("{} {y}\n", 1_700_000_000_000 + i));
+    }
+    netcat(before.tcp, text.as_bytes());
+    series(&before, "kept", |one| one["points"] == 20_000).await;
+    before.hub.signal(rustix::process::Signal::TERM);
+    before.hub.wait(TIMEOUT).expect("it ends");
+    let file = dir.0.as_path().join("data/series.db");
+    let whole = std::fs::read(&file).unwrap();
+    assert!(whole.len() > 100_000, "{} bytes", whole.len());
+    let half = whole.len() / 2 / 4096 * 4096;
+    let overwritten = [&[0; 8192], &whole[8192..]].concat();
+    for (what, damaged) in [
+        ("half of it", &whole[..half]),
+        ("half of it, and part of a page", &whole[..half + 1000]),
+        ("its first page", &whole[..4096]),
+        ("its beginning is overwritten", &overwritten),
+    ] {
+        std::fs::write(&file, damaged).unwrap();
+        let mut hub = site(dir.0.as_path(), "", "");
+        let warned = hub.hub.wait_stderr("series.db can't be used", TIMEOUT);
+        let warned = warned.unwrap_or_else(|| panic!("{what}: no warning"));
+        for words in [
+            "kept in memory and are lost when the hub stops",
+            "The file is damaged",
+            "move it away",
+        ] {
+            assert!(warned.contains(words), "{what}: {warned}");
+        }
+        let status = api(&hub, "GET /api/v1/series/status", "").await.json();
+        let fault = status["data"]["fileFault"].as_str().unwrap_or_default();
+        assert!(fault.contains("series.db can't be used"), "{what}: {fault}");
+        netcat(hub.tcp, b"new\n1 1\n");
+        series(&hub, "new", |one| one["points"] == 1).await;
+        hub.hub.signal(rustix::process::Signal::TERM);
+        hub.hub.wait(TIMEOUT).expect("it ends");
+        // It may still be repaired.
+        assert!(std::fs::read(&file).unwrap() == damaged, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_completed_at_the_stop_is_told() {
+    let dir = Dir::new("telemetry");
+    let mut running = limited_site(dir.0.as_path(), "unlimited");
+    let log = dir.0.as_path().join("data/series.db-wal");
+    let log_len = || std::fs::metadata(&log).map_or(0, |file| file.len());
+    let before = log_len();
+    netcat(running.tcp, b"kept\n1700000000000 1\n1700000000001 2\n");
+    eventually("the samples are written", || log_len() > before).await;
+    // The file itself can no longer be written.
+    let limit = Rlimit {
+        current: Some(4096),
+        maximum: None,
+    };
+    let pid = Pid::from_raw(running.hub.pid() as i32);
+    prlimit(pid, Resource::Fsize, limit).unwrap();
+    running.hub.signal(rustix::process::Signal::TERM);
+    let told = running.hub.wait_stderr("series.db is incomplete", TIMEOUT);
+    let told = told.expect("a warning");
+    assert!(
+        told.contains("series.db-wal; keep both files together"),
+        "{told}"
+    );
+    running.hub.wait(TIMEOUT).expect("it ends");
+    let again = site(dir.0.as_path(), "", "");
+    let (_, history) = Viewer::open(again.ws, "/").await;
+    assert_eq!(points(&history)["kept"].len(), 2);
+}
+
+#[tokio::test]
+async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
+    let dir = Dir::new("telemetry");
+    // 200 blocks of 1024 bytes.
+    let site = limited_site(dir.0.as_path(), "200");
     // Numbers that compress poorly.
     let (mut y, mut count) = (0.5_f64, 0_u64);
     let mut send = |site: &Site| {

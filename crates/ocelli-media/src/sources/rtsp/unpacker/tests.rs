@@ -1,3 +1,4 @@
+use super::super::rtp::FOREIGN_PACKETS;
 use super::*;
 
 fn unpacker(encoding: &str) -> Unpacker {
@@ -6,6 +7,7 @@ fn unpacker(encoding: &str) -> Unpacker {
         encoding: encoding.into(),
         payload_type: 96,
         clock_rate: 90_000,
+        channels: None,
         parameters: None,
         dimensions: None,
         control: None,

@@ -9,14 +9,14 @@ import { expect, test } from 'vitest';
 /** kB (1000 bytes) after gzip. */
 const BUDGETS: Readonly<Record<string, number>> = {
   'index.html': 71,
-  'live.html': 102,
-  'play.html': 41,
+  'live.html': 103,
+  'play.html': 42,
   'plot.html': 40,
   'publish.html': 36,
   'settings.html': 69,
   'sign-in.html': 35,
   // The elements, which pages of other origins load too. Also counted in the pages above that load them.
-  'ocelli.js': 39,
+  'ocelli.js': 40,
   'plot.js': 41,
   // Loaded only where sound is turned on.
   'sound.js': 5,

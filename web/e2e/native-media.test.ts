@@ -1,5 +1,5 @@
 // Native video on pages that are not secure contexts, in media elements: H.264 from an RTSP server to the screen of
-// Chromium and Firefox over plain http.
+// Chromium, Firefox and WebKitGTK over plain http.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { freshPage, LOCAL_SOURCES } from './account.ts';
@@ -7,7 +7,8 @@ import { launch, setVisibility, until, type TileReport } from './browser.ts';
 import { startHub, type Hub } from './hub.ts';
 import { HOST, quantile, RESOLVE_HOST, tileOf, untilShown } from './native.ts';
 import { startRtsp, type RtspServer } from './peers.ts';
-import { startFirefox } from './webdriver.ts';
+import { startNameProxy } from './name-proxy.ts';
+import { startFirefox, startWebKit } from './webdriver.ts';
 
 const FPS = 15;
 const SECONDS = 6;
@@ -147,6 +148,25 @@ test(
       await expectPlaying((body, ...args) => firefox.run(body, ...args), `Firefox ${firefox.version}`, all);
     } finally {
       await firefox.close();
+    }
+  },
+);
+
+test(
+  'WebKitGTK plays cameras over plain http, also with B-frames and other sizes',
+  { timeout: 120_000 },
+  async () => {
+    const proxy = await startNameProxy(hub.port);
+    const webkit = await startWebKit(proxy.port);
+    try {
+      await webkit.open(`http://${HOST}/`);
+      // Without a graphics card it redraws a page only a few times a second.
+      const limits = { part: 0.15, age: 1_000 };
+      const all = { h264: limits, resize: limits, bframes: { part: 0.15, age: 2_500 } };
+      await expectPlaying((body, ...args) => webkit.run(body, ...args), `WebKitGTK ${webkit.version}`, all);
+    } finally {
+      await webkit.close();
+      await proxy.stop();
     }
   },
 );

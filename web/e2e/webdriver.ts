@@ -10,7 +10,8 @@ import { until } from './browser.ts';
 const FIREFOX = process.env['FIREFOX'] ?? 'firefox-esr';
 const WEBKIT = process.env['WEBKIT_WEBDRIVER'] ?? 'WebKitWebDriver';
 const START_TIMEOUT = 40_000;
-const CAPABILITIES = { capabilities: { alwaysMatch: { acceptInsecureCerts: true } } };
+const REQUIRED = { acceptInsecureCerts: true };
+const CAPABILITIES = { capabilities: { alwaysMatch: REQUIRED } };
 
 export interface WebDriverBrowser {
   readonly version: string;
@@ -158,7 +159,12 @@ function marionette(port: number): (name: string, parameters: object) => Promise
     });
 }
 
-export async function startWebKit(): Promise<WebDriverBrowser> {
+/** `proxyPort` is the port of an HTTP proxy on this machine. */
+export async function startWebKit(proxyPort?: number): Promise<WebDriverBrowser> {
+  const proxy = proxyPort !== undefined && {
+    proxy: { proxyType: 'manual', httpProxy: `127.0.0.1:${proxyPort}` },
+  };
+  const capabilities = { capabilities: { alwaysMatch: { ...REQUIRED, ...proxy } } };
   const home = await mkdtemp(join(tmpdir(), 'ocelli-webkit-'));
   const screen = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x900x24', '-nolisten', 'tcp'], {
     detached: true,
@@ -191,7 +197,7 @@ export async function startWebKit(): Promise<WebDriverBrowser> {
     const status = (): Promise<unknown> => call('GET', '/status').catch(() => undefined);
     const listening = until('WebKit listens', status, (value) => value !== undefined, START_TIMEOUT);
     await Promise.race([listening, failureOf(driver)]);
-    const session = (await call('POST', '/session', CAPABILITIES)) as {
+    const session = (await call('POST', '/session', capabilities)) as {
       sessionId: string;
       capabilities: { browserVersion: string };
     };

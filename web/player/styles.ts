@@ -56,6 +56,7 @@ const TILE = `
     pointer-events: auto; z-index: 2; appearance: none; font: inherit; color: var(--ink-soft); background: none; cursor: pointer;
     border: 1px solid rgb(255 255 255 / 0.3); border-radius: 4px; padding: 0 0.4em; min-block-size: 24px;
   }
+  .quality { field-sizing: content; }
   .quality option { color: CanvasText; background: Canvas; }
   :is(.codec, .quality):hover { color: var(--ink); border-color: var(--ink-soft); }
   :is(.codec, .quality):focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
@@ -110,7 +111,7 @@ const TILE = `
   @container tile (max-width: 380px) { .format { display: none; } }
   @container tile (max-width: 460px) { .volume { display: none; } }
   @container tile (max-width: 320px) { .codec { display: none; } }
-  @container tile (max-width: 520px) { .quality { display: none; } }
+  @container tile (max-width: 700px) { .quality { display: none; } }
   @container tile (max-width: 180px) { .sounds { display: none; } }
   @container tile (max-width: 150px) { .rate { display: none; } }
   @container tile (max-width: 240px) { .rate:has(~ .sounds:not([hidden])) { display: none; } }

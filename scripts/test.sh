@@ -162,8 +162,6 @@ if [ "$with_long_tests" = true ]; then
     part "websocat" install_websocat
     part "long Rust tests" long_rust_tests
     part "long browser tests" long_e2e
-fi
-if [ "$what" = all ]; then
     part "cost of a frame compared with the bare loop" ratios
 fi
 current=
